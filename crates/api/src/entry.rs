@@ -1,0 +1,179 @@
+//! An entry: one transaction as users see, filter and script it.
+
+use std::{fmt, sync::Arc};
+
+use kfl::Value;
+
+use crate::{Endpoint, Node, Payload, Protocol, UnixNanos};
+
+/// One transaction: a request and its response, or the half of it that was seen.
+#[derive(Debug)]
+pub struct Entry {
+    /// Who saw it.
+    pub node: Arc<Node>,
+    /// The stream that it came in.
+    pub stream: Stream,
+    /// Its place in that stream, from 0.
+    pub index: u64,
+    /// What was spoken.
+    pub protocol: &'static Protocol,
+    /// The client.
+    pub src: Endpoint,
+    /// The server.
+    pub dst: Endpoint,
+    /// Only the client is a target.
+    pub outgoing: bool,
+    /// When the first byte of the request (where it was not seen: of the response) was captured.
+    pub at: UnixNanos,
+    /// From the first byte of the request to the first byte of the response; 0 where one of them is missing.
+    pub elapsed_nanos: i64,
+    /// What was asked.
+    pub request: Option<Box<dyn Payload>>,
+    /// What was answered.
+    pub response: Option<Box<dyn Payload>>,
+    /// Length of the request on the wire, in bytes of TCP or UDP payload.
+    pub request_size: u64,
+    /// Length of the response on the wire.
+    pub response_size: u64,
+    /// Why a half is missing or broken.
+    pub error: Option<Fault>,
+    /// What the entry is made of.
+    pub flags: Flags,
+}
+
+/// A stream: what the original kept in a PCAP file of its own, and we cut out of rolling segments when asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Its number, from 1.
+    pub number: u64,
+    /// Whether it is UDP.
+    pub udp: bool,
+}
+
+/// Why an entry is not whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What kind of fault.
+    pub kind: FaultKind,
+    /// A sentence for a person.
+    pub message: &'static str,
+}
+
+/// The kinds of faults, numbered as the original numbers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// The bytes broke the protocol.
+    Dissection = 0,
+    /// The connection ended first.
+    Connection = 1,
+    /// The other half did not come in time.
+    Timeout = 2,
+}
+
+/// What an entry is made of: everything that a reader must know before trusting it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// Something could not be decided from the capture: conflicting bytes, a smuggling shape.
+    pub ambiguous: bool,
+    /// Bytes of this entry that the capture lost.
+    pub gap: u64,
+    /// The flow was running when the capture began.
+    pub midstream: bool,
+    /// Two captured copies of some of its bytes differed.
+    pub overlap: bool,
+    /// The request was not seen.
+    pub request_missing: bool,
+    /// The response was not seen.
+    pub response_missing: bool,
+    /// A body or a header was cut: by a gap, a limit, or the end of the capture.
+    pub truncated: bool,
+}
+
+/// `000000019561.pcap`: the name of a stream's file.
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:012}{}.pcap", self.number, if self.udp { "_udp" } else { "" })
+    }
+}
+
+impl Entry {
+    /// Its name in its worker: `000000019561.pcap-0`.
+    pub fn local_id(&self) -> String {
+        format!("{}-{}", self.stream, self.index)
+    }
+
+    /// Its name everywhere: `10.0.41.65:30001/000000019561.pcap-0`.
+    pub fn id(&self) -> String {
+        format!("{}/{}-{}", self.node.worker, self.stream, self.index)
+    }
+
+    /// `000000019561_pcap-0_entry.json`: the name that the original gave to its file.
+    fn entry_file(&self) -> String {
+        format!(
+            "{:012}{}_pcap-{}_entry.json",
+            self.stream.number,
+            if self.stream.udp { "_udp" } else { "" },
+            self.index
+        )
+    }
+
+    /// Bytes that it occupies: what a bounded store counts.
+    pub fn size(&self) -> usize {
+        let halves = [&self.request, &self.response].into_iter().flatten();
+        size_of::<Self>()
+            + self.src.heap_size()
+            + self.dst.heap_size()
+            + halves.map(|half| half.heap_size()).sum::<usize>()
+    }
+}
+
+fn half(payload: Option<&dyn Payload>) -> Value<'_> {
+    payload.map_or(Value::Null, |payload| Value::record(payload.as_record()))
+}
+
+kfl::record! {
+    impl Record for Entry as entry {
+        "dst" => Value::record(&entry.dst),
+        "elapsedTime" => Value::Int((entry.elapsed_nanos.max(0) + 500_000) / 1_000_000),
+        "entryFile" => Value::Text(entry.entry_file().into()),
+        "error" => entry.error.as_ref().map_or(Value::Null, |fault| Value::record(fault)),
+        "failed" => Value::Bool(false),
+        "flags" => Value::record(&entry.flags),
+        "id" => Value::Text(entry.id().into()),
+        "index" => Value::Int(entry.index as i64),
+        "node" => Value::record(&*entry.node),
+        "outgoing" => Value::Bool(entry.outgoing),
+        "passed" => Value::Bool(false),
+        "protocol" => Value::record(entry.protocol),
+        "record" => Value::text(""),
+        "request" => half(entry.request.as_deref()),
+        "requestSize" => Value::Int(entry.request_size as i64),
+        "response" => half(entry.response.as_deref()),
+        "responseSize" => Value::Int(entry.response_size as i64),
+        "src" => Value::record(&entry.src),
+        "startTime" => Value::Text(entry.at.to_string().into()),
+        "stream" => Value::Text(entry.stream.to_string().into()),
+        "timestamp" => Value::Int(entry.at.millis()),
+        "tls" => Value::Bool(false),
+        "worker" => Value::text(&entry.node.worker),
+    }
+}
+
+kfl::record! {
+    impl Record for Fault as fault {
+        "msg" => Value::text(fault.message),
+        "type" => Value::Int(fault.kind as i64),
+    }
+}
+
+kfl::record! {
+    impl Record for Flags as flags {
+        "ambiguous" => Value::Bool(flags.ambiguous),
+        "gap" => Value::Int(flags.gap as i64),
+        "midstream" => Value::Bool(flags.midstream),
+        "overlap" => Value::Bool(flags.overlap),
+        "requestMissing" => Value::Bool(flags.request_missing),
+        "responseMissing" => Value::Bool(flags.response_missing),
+        "truncated" => Value::Bool(flags.truncated),
+    }
+}

@@ -1,0 +1,19 @@
+//! What crosses a process boundary: entries as users see, filter and script them, and what our processes say to each
+//! other. A type lives here if one process writes it and another reads it; renaming a field is a breaking change.
+
+mod base;
+mod endpoint;
+mod entry;
+mod json;
+pub mod messages;
+mod payload;
+mod protocol;
+mod time;
+
+pub use base::{write_base, write_item};
+pub use endpoint::{Endpoint, Node};
+pub use entry::{Entry, Fault, FaultKind, Flags, Stream};
+pub use json::write_record;
+pub use payload::{Payload, Row, Section, Summary};
+pub use protocol::Protocol;
+pub use time::UnixNanos;

@@ -1,0 +1,123 @@
+//! What hub and worker say to each other over one WebSocket, dialled by the hub at the worker's `/hub`.
+//!
+//! The hub sends [`ToWorker`], always as text. The worker answers with [`FromWorker`] as text, and with entries in
+//! binary [`Frame`]s, so that neither side ever parses an entry to pass it on.
+//!
+//! ```text
+//!   hub                                   worker
+//!    │ ────────────── (dials) ───────────▶ │
+//!    │ ◀──── Hello {boot, node, version} ─ │
+//!    │ ── Subscribe {id, kfl, now, shape,  │
+//!    │               after} ─────────────▶ │
+//!    │ ── Credit {id, bytes} ────────────▶ │
+//!    │ ◀──────────────── Frame, Frame, … ─ │   what the store holds, oldest first, as far as the credit goes
+//!    │ ◀─────────────── HistoryEnd {id} ── │   the seam
+//!    │ ◀──────────────── Frame, Frame, … ─ │   live: an entry once, with every subscription that it matches
+//!    │ ◀──── Lost {id, n, why}, Status … ─ │
+//!    │ ── Unsubscribe {id} ──────────────▶ │
+//! ```
+
+mod frame;
+
+use serde::{Deserialize, Serialize};
+
+pub use frame::{Delivery, Frame, FrameError, FrameReader, MAX_DELIVERIES};
+
+/// A subscription's number: chosen by the hub, unique within a connection.
+pub type SubscriptionId = u32;
+
+/// The protocol's version; both sides refuse another.
+pub const VERSION: u32 = 1;
+
+/// Which form of an entry is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shape {
+    /// The whole entry: `/wsFull`.
+    Full,
+    /// One line of it: `/ws`.
+    Base,
+}
+
+/// A place in a worker's store, from which a subscription can resume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// The worker's start that numbered it.
+    pub boot: u64,
+    /// The number of the last entry that was received.
+    pub sequence: u64,
+}
+
+/// What the hub says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase", deny_unknown_fields)]
+pub enum ToWorker {
+    /// Send what matches: what the store holds first, then what comes.
+    Subscribe {
+        /// Its number from now on.
+        id: SubscriptionId,
+        /// The query as the user typed it.
+        kfl: String,
+        /// Milliseconds since the Unix epoch: what `now()` means on every worker.
+        now: i64,
+        /// The form of the entries.
+        shape: Shape,
+        /// Only what came after this; of another boot: everything.
+        after: Option<Cursor>,
+    },
+    /// While it catches up, the subscription may send this many bytes more.
+    Credit {
+        /// The subscription.
+        id: SubscriptionId,
+        /// Bytes.
+        bytes: u64,
+    },
+    /// Stop.
+    Unsubscribe {
+        /// The subscription.
+        id: SubscriptionId,
+    },
+}
+
+/// What the worker says, besides entries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub enum FromWorker {
+    /// The first message on a connection.
+    Hello {
+        /// [`VERSION`].
+        version: u32,
+        /// Differs from start to start of a worker.
+        boot: u64,
+        /// The node's name.
+        node: String,
+        /// The worker's own `address:port`, as its entries have it.
+        worker: String,
+    },
+    /// Entries of the subscription that will never be sent.
+    Lost {
+        /// The subscription.
+        id: SubscriptionId,
+        /// How many.
+        n: u64,
+        /// Why, in words for a person.
+        why: String,
+    },
+    /// The subscription has all that the store held; what follows is live.
+    HistoryEnd {
+        /// The subscription.
+        id: SubscriptionId,
+    },
+    /// The query can't be run.
+    Refused {
+        /// The subscription.
+        id: SubscriptionId,
+        /// Why.
+        why: String,
+    },
+    /// What the worker knows of itself, as it stands in the hub's `/status`; every few seconds.
+    Status {
+        /// A JSON object.
+        status: serde_json::Value,
+    },
+}

@@ -1,0 +1,2 @@
+//! The `kubeshark` command.
+fn main() {}

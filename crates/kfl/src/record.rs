@@ -1,0 +1,167 @@
+//! How a host lends its fields to a filter.
+//!
+//! A filter asks for one field after the other by name, as a path goes down (`response`, then `status`), so a host
+//! converts only what a query reads. The same two traits describe a record whole, key by key in alphabetical order,
+//! so that a host may also print from them: what can be filtered and what can be seen are then one list.
+
+use std::{borrow::Cow, ops::Deref};
+
+/// A thing with named fields: an entry, its request, a map of headers.
+pub trait Record {
+    /// The field of this exact name; `None` where there is none.
+    fn get(&self, key: &str) -> Option<Value<'_>>;
+
+    /// Visits every field in ascending byte order of the keys.
+    fn each<'a>(&'a self, visit: &mut dyn FnMut(&'a str, Value<'a>));
+}
+
+/// A thing with numbered items.
+pub trait List {
+    /// How many items there are.
+    fn len(&self) -> usize;
+
+    /// The item at `index`, from 0; `None` past the end.
+    fn at(&self, index: usize) -> Option<Value<'_>>;
+
+    /// Whether there is no item.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What a field can be.
+pub enum Value<'a> {
+    /// JSON's null.
+    Null,
+    /// A truth.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// Any other number.
+    Float(f64),
+    /// Text.
+    Text(Cow<'a, str>),
+    /// Text that is the standard base64 (RFC 4648 §4, padded) of these bytes, encoded only when somebody reads it.
+    Base64(&'a [u8]),
+    /// Items by position.
+    List(Lent<'a, dyn List + 'a>),
+    /// Fields by name.
+    Record(Lent<'a, dyn Record + 'a>),
+}
+
+/// A reference, or a value made for the occasion.
+pub enum Lent<'a, T: ?Sized> {
+    /// Part of the host's own data.
+    Borrowed(&'a T),
+    /// Made by the host when it was asked.
+    Made(Box<T>),
+}
+
+impl<T: ?Sized> Deref for Lent<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match self {
+            Lent::Borrowed(lent) => lent,
+            Lent::Made(made) => made,
+        }
+    }
+}
+
+impl<'a> Value<'a> {
+    /// Text that the host holds.
+    pub fn text(text: &'a str) -> Self {
+        Value::Text(Cow::Borrowed(text))
+    }
+
+    /// A record that the host holds.
+    pub fn record(record: &'a (dyn Record + 'a)) -> Self {
+        Value::Record(Lent::Borrowed(record))
+    }
+
+    /// A list that the host holds.
+    pub fn list(list: &'a (dyn List + 'a)) -> Self {
+        Value::List(Lent::Borrowed(list))
+    }
+}
+
+impl List for &'static [&'static str] {
+    fn len(&self) -> usize {
+        <[_]>::len(self)
+    }
+
+    fn at(&self, index: usize) -> Option<Value<'_>> {
+        self.get(index).map(|text| Value::text(text))
+    }
+}
+
+/// Implements [`Record`] from one list of fields, so that what a filter finds and what is printed cannot differ.
+///
+/// Keys stand in ascending order (checked when compiling). A field's expression is a [`Value`], or an
+/// `Option<Value>` where the field may be absent.
+///
+/// ```
+/// use kfl::{Record, Value};
+///
+/// struct Answer { code: i64, note: Option<String> }
+///
+/// kfl::record! {
+///     impl Record for Answer as answer {
+///         "code" => Value::Int(answer.code),
+///         "note" => answer.note.as_deref().map(Value::text),
+///     }
+/// }
+///
+/// let answer = Answer { code: 200, note: None };
+/// assert!(matches!(answer.get("code"), Some(Value::Int(200))));
+/// assert!(answer.get("note").is_none());
+/// ```
+#[macro_export]
+macro_rules! record {
+    (impl Record for $type:ty as $this:ident { $($key:literal => $value:expr,)+ }) => {
+        const _: () = assert!($crate::ascending(&[$($key),+]), "the keys of a record stand in ascending order");
+
+        impl $crate::Record for $type {
+            fn get(&self, key: &str) -> Option<$crate::Value<'_>> {
+                let $this = self;
+                match key {
+                    $($key => Option::from($value),)+
+                    _ => None,
+                }
+            }
+
+            fn each<'a>(&'a self, visit: &mut dyn FnMut(&'a str, $crate::Value<'a>)) {
+                let $this = self;
+                $(
+                    if let Some(value) = Option::<$crate::Value<'a>>::from($value) {
+                        visit($key, value);
+                    }
+                )+
+            }
+        }
+    };
+}
+
+/// Whether each text is greater than the one before it, byte by byte.
+#[doc(hidden)]
+pub const fn ascending(texts: &[&str]) -> bool {
+    let mut index = 1;
+    while index < texts.len() {
+        if !less(texts[index - 1].as_bytes(), texts[index].as_bytes()) {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+const fn less(left: &[u8], right: &[u8]) -> bool {
+    let mut index = 0;
+    while index < left.len() && index < right.len() {
+        if left[index] != right[index] {
+            return left[index] < right[index];
+        }
+        index += 1;
+    }
+    left.len() < right.len()
+}
