@@ -2,9 +2,11 @@
 //!
 //! One file per subcommand in `commands/`. The worker and the hub are two of them.
 
+mod capturing;
 mod commands;
 mod exit;
 mod logging;
+mod query;
 mod serving;
 
 use std::process::ExitCode;
