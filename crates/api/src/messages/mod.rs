@@ -65,11 +65,14 @@ pub enum ToWorker {
         /// Only what came after this; of another boot: everything.
         after: Option<Cursor>,
     },
-    /// While it catches up, the subscription may send this many bytes more.
+    /// While it catches up, the subscription may send this many bytes more. It begins with none.
+    ///
+    /// An entry may be sent while the credit is above zero, however long it is; the debt that is left counts against
+    /// the next credit. What is live needs none.
     Credit {
         /// The subscription.
         id: SubscriptionId,
-        /// Bytes.
+        /// Bytes of entry text.
         bytes: u64,
     },
     /// Stop.

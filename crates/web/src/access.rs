@@ -1,0 +1,226 @@
+//! Who may see what: one middleware makes [`Access`], and every handler that shows traffic takes it.
+//!
+//! Traffic is secret. A server that listens on a user's machine is reached by every web page that the user opens:
+//! browsers let pages connect to `ws://127.0.0.1`, and a page may point its own name at 127.0.0.1 (DNS rebinding). So
+//! the peer must be this machine, `Origin` and `Host` must name it, and no CORS header is ever sent. Ordinary clients
+//! send no `Origin` and notice nothing.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
+
+use axum::{
+    Router,
+    extract::{ConnectInfo, FromRequestParts, Request, State},
+    http::{HeaderMap, HeaderName, StatusCode, header, request::Parts, uri::Authority},
+    middleware::{Next, from_fn_with_state},
+    response::Response,
+};
+
+use crate::error::{Failure, unknown_method, unknown_path};
+
+/// What its holder may see. Today that is everything: who is not let in has none.
+#[derive(Clone, Debug)]
+pub struct Access(());
+
+/// Taken from the request, where the middleware left it.
+impl<S: Sync> FromRequestParts<S> for Access {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
+            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "This route stands outside the access check.")
+        })
+    }
+}
+
+/// The names under which a server may be called: `localhost`, loopback addresses, and what else was configured.
+#[derive(Clone, Debug, Default)]
+pub struct Hosts(Arc<[Box<str>]>);
+
+impl Hosts {
+    /// Loopback, and these names or addresses (without ports: any port will do).
+    pub fn new<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Self {
+        Self(names.into_iter().map(|name| name.as_ref().to_ascii_lowercase().into()).collect())
+    }
+
+    /// Whether `authority`, a host with or without a port, is one of them.
+    fn allow(&self, authority: &str) -> bool {
+        let Some(host) = without_port(authority) else { return false };
+        let host = host.to_ascii_lowercase();
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let loopback = match bare {
+            Some(ip) => ip.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback()),
+            None => host == "localhost" || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback()),
+        };
+        loopback || self.0.iter().any(|name| **name == *host || Some(&**name) == bare)
+    }
+
+    /// Whether `origin`, as RFC 6454 §7 writes it, is a page that one of them served.
+    fn allow_origin(&self, origin: &str) -> bool {
+        let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        authority.is_some_and(|authority| self.allow(authority))
+    }
+}
+
+/// `host` of `host`, `host:port`, `[v6]` or `[v6]:port`; `None` if it is none of these.
+fn without_port(authority: &str) -> Option<&str> {
+    let end = match authority.find(']') {
+        Some(bracket) => bracket + 1,
+        None => authority.find(':').unwrap_or(authority.len()),
+    };
+    let (host, port) = authority.split_at(end);
+    let port = port.strip_prefix(':').unwrap_or(if port.is_empty() { "0" } else { port });
+    (!host.is_empty() && port.parse::<u16>().is_ok()).then_some(host)
+}
+
+/// Stands before all routes: `traffic` may be asked only from this machine, by who is not a foreign web page; `open`
+/// shows no traffic (health, metrics) and asks only for a known `Host`. Paths that neither has are answered with 404.
+pub fn protect(traffic: Router, open: Router, hosts: Hosts) -> Router {
+    traffic
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(unknown_method)
+        .layer(from_fn_with_state(hosts.clone(), let_in))
+        .merge(open.layer(from_fn_with_state(hosts, let_in_open)))
+}
+
+async fn let_in(
+    State(hosts): State<Hosts>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Failure> {
+    check_host(&hosts, &request)?;
+    check_origin(&hosts, request.headers())?;
+    check_peer(peer.ip())?;
+    request.extensions_mut().insert(Access(()));
+    Ok(next.run(request).await)
+}
+
+async fn let_in_open(State(hosts): State<Hosts>, request: Request, next: Next) -> Result<Response, Failure> {
+    check_host(&hosts, &request)?;
+    Ok(next.run(request).await)
+}
+
+fn check_peer(peer: IpAddr) -> Result<(), Failure> {
+    let peer = peer.to_canonical();
+    if peer.is_loopback() {
+        return Ok(());
+    }
+    Err(Failure::forbidden(format!(
+        "Traffic is shown only to clients on this machine, and you come from {peer}. \
+         Forward a port, for example with `kubectl port-forward` or `ssh -L 8899:127.0.0.1:8899`."
+    )))
+}
+
+fn check_host(hosts: &Hosts, request: &Request) -> Result<(), Failure> {
+    let mut named =
+        texts(request.headers(), header::HOST).chain(request.uri().authority().map(Authority::as_str));
+    let Some(first) = named.next() else {
+        return Err(Failure::forbidden(
+            "The request has no Host header. Use HTTP/1.1 and name this server in it.",
+        ));
+    };
+    match [first].into_iter().chain(named).find(|host| !hosts.allow(host)) {
+        None => Ok(()),
+        Some(unknown) => Err(Failure::forbidden(format!(
+            "The Host header names {}, which is not a name of this server. \
+             Call it localhost or 127.0.0.1, or start it with `--allowed-hosts` and that name.",
+            quoted(unknown)
+        ))),
+    }
+}
+
+fn check_origin(hosts: &Hosts, headers: &HeaderMap) -> Result<(), Failure> {
+    match texts(headers, header::ORIGIN).find(|origin| !hosts.allow_origin(origin)) {
+        None => Ok(()),
+        Some(foreign) => Err(Failure::forbidden(format!(
+            "The Origin header names {}, and web pages from elsewhere may not read the traffic of this machine. \
+             Send no Origin, open the page from localhost, or start the server with `--allowed-hosts` and that host.",
+            quoted(foreign)
+        ))),
+    }
+}
+
+/// All values of a header; one that is not text reads as empty, which no check lets pass.
+fn texts(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    headers.get_all(name).into_iter().map(|value| value.to_str().unwrap_or_default())
+}
+
+/// A stranger's text, short enough to be repeated.
+fn quoted(text: &str) -> String {
+    format!("{:?}", &text[..text.floor_char_boundary(100)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_known_hosts_are_allowed() {
+        let hosts = Hosts::new(["kubeshark.example", "10.1.2.3", "fd00::1"]);
+        for (authority, allowed) in [
+            ("localhost", true),
+            ("LOCALHOST:8899", true),
+            ("127.0.0.1:1", true),
+            ("127.9.9.9", true),
+            ("[::1]", true),
+            ("[::1]:8899", true),
+            ("kubeshark.example:443", true),
+            ("Kubeshark.Example", true),
+            ("10.1.2.3:8899", true),
+            ("[fd00::1]:8899", true),
+            ("", false),
+            (":8899", false),
+            ("::1", false),
+            ("[::2]:8899", false),
+            ("[::1", false),
+            ("[::1]x", false),
+            ("localhost:", false),
+            ("localhost:port", false),
+            ("localhost:1:2", false),
+            ("localhost.evil.example", false),
+            ("127.0.0.1.evil.example", false),
+            ("evil.example", false),
+            ("user@localhost", false),
+            ("128.0.0.1", false),
+            ("2130706433", false),
+        ] {
+            assert_eq!(hosts.allow(authority), allowed, "{authority}");
+        }
+    }
+
+    #[test]
+    fn only_pages_of_known_hosts_are_allowed() {
+        for (origin, allowed) in [
+            ("http://localhost:8899", true),
+            ("https://127.0.0.1", true),
+            ("http://[::1]:3000", true),
+            ("null", false),
+            ("", false),
+            ("http://", false),
+            ("file://localhost", false),
+            ("http://evil.example", false),
+            ("http://localhost.evil.example:8899", false),
+            ("http://evil.example/localhost", false),
+        ] {
+            assert_eq!(Hosts::default().allow_origin(origin), allowed, "{origin}");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_is_let_in() {
+        for (peer, allowed) in [
+            ("127.0.0.1", true),
+            ("127.1.2.3", true),
+            ("::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("10.0.0.7", false),
+            ("::ffff:10.0.0.7", false),
+            ("fe80::1", false),
+        ] {
+            assert_eq!(check_peer(peer.parse().unwrap()).is_ok(), allowed, "{peer}");
+        }
+    }
+}
