@@ -60,8 +60,6 @@ struct Inbound {
     refused: bool,
     /// While probing: the next bytes may be the middle of a message.
     adrift: bool,
-    /// Nothing will come any more.
-    ended: bool,
 }
 
 /// What the flow table said of some bytes.
@@ -423,9 +421,6 @@ impl Session {
 
     fn end(&mut self, direction: Direction, clean: bool, ordinal: Ordinal, context: &mut Context<'_>) {
         let inbound = self.inbound(direction);
-        if std::mem::replace(&mut inbound.ended, true) {
-            return;
-        }
         let rest = std::mem::take(&mut inbound.buffer);
         let State::Dissecting { dissector, .. } = &mut self.state else {
             context.counters.bytes_unknown += rest.len() as u64;

@@ -168,9 +168,8 @@ impl Http1 {
     /// Looks for a start line where delivered bytes begin: a peer begins a message with a segment of its own but when
     /// it pipelines, and inside a body anything may look like a start line.
     fn seek(&mut self, direction: Direction, input: &[u8], scene: &Scene<'_>) -> Result<Step, DissectError> {
-        let wanted = if direction == self.requests { Role::Request } else { Role::Response };
-        match parser::probe(input, scene.limits) {
-            Probe::Yes(role) if role == wanted => self.start(direction, 0, input, scene),
+        match parser::probe_for(direction == self.requests, input, scene.limits) {
+            Probe::Yes(_) => self.start(direction, 0, input, scene),
             Probe::Maybe => Ok(Step::NeedMore { at_least: input.len() + 1 + input.len() / 8 }),
             _ => Ok(Step::Skip { consumed: input.len() }),
         }
@@ -195,7 +194,7 @@ impl Http1 {
             if input.len() >= limits.head_bytes {
                 return Err(DissectError::limit("the head is too long"));
             }
-            if looked < 16 && parser::probe(input, limits) == Probe::No {
+            if looked < 16 && parser::probe_for(requests, input, limits) == Probe::No {
                 return Err(DissectError::malformed("no start line"));
             }
             *self.reading(direction) = Reading::Start { looked: input.len().saturating_sub(2) };
