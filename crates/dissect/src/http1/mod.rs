@@ -32,6 +32,7 @@ pub(crate) static HTTP_10: Protocol = Protocol {
     reference_link: "https://datatracker.ietf.org/doc/html/rfc1945",
     layer4: "tcp",
     version: "1.0",
+    json: std::sync::OnceLock::new(),
 };
 
 /// RFC 2616 and its successors.
@@ -39,6 +40,7 @@ pub(crate) static HTTP_11: Protocol = Protocol {
     long_name: "Hypertext Transfer Protocol -- HTTP/1.1",
     reference_link: "https://datatracker.ietf.org/doc/html/rfc2616",
     version: "1.1",
+    json: std::sync::OnceLock::new(),
     ..HTTP_10
 };
 
