@@ -1,7 +1,7 @@
 //! Parse, compile and match, apart, in nanoseconds a time: `cargo bench -p kubeshark-kfl`.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use kfl::{Filter, Options, Record, Value};
+use kfl::{Filter, Options, Value};
 use std::{hint::black_box, time::Instant};
 
 struct Entry {
