@@ -205,11 +205,7 @@ fn query() -> impl Strategy<Value = Query> {
                 .prop_map(|(left, operator, right)| Query::Compare(left, operator, right)),
             (side.clone(), "[ab]?[01]?").prop_map(|(side, pattern)| Query::Matches(side, pattern)),
         ];
-        let term = prop_oneof![
-            compare.clone(),
-            side.clone().prop_map(|side| Query::Not(side)),
-            side.prop_map(|q| *q)
-        ];
+        let term = prop_oneof![compare.clone(), side.clone().prop_map(Query::Not), side.prop_map(|q| *q)];
         let and = vec(term.clone(), 2..4).prop_map(Query::And);
         prop_oneof![compare, and.clone(), vec(prop_oneof![and, term], 2..4).prop_map(Query::Or)]
     })
