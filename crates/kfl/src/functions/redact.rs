@@ -1,7 +1,7 @@
 //! Hiding values: the helper is true, and what its paths lead to is hidden from then on.
 
 use super::Function;
-use crate::{path::Step, program::Node, value::Datum};
+use crate::{limits, path::Step, program::Node, value::Datum};
 
 pub(super) const FUNCTION: Function = Function {
     name: "redact",
@@ -13,12 +13,11 @@ pub(super) const FUNCTION: Function = Function {
         let mut paths = Vec::new();
         for argument in &used.call.arguments {
             // What is not a text, or not a path, has always been passed over.
-            if let Node::Constant(constant) = compiler.enclosed(&argument.value)? {
-                if let Datum::Text(text) = constant.datum {
-                    if let Path::Hides(steps) = path(&text) {
-                        paths.push(steps);
-                    }
-                }
+            if let Node::Constant(constant) = compiler.enclosed(&argument.value)?
+                && let Datum::Text(text) = constant.datum
+                && let Path::Hides(steps) = path(&text)
+            {
+                paths.push(steps);
             }
         }
         compiler.alters = true;
@@ -56,7 +55,8 @@ fn steps(text: &str) -> Option<Vec<Step>> {
     let mut rest = text.strip_prefix('$').unwrap_or(text);
     let mut steps = Vec::new();
     while !rest.is_empty() {
-        if steps.len() > crate::limits::STEPS {
+        let deep = steps.iter().filter(|step| **step == Step::Deep).count();
+        if steps.len() > limits::STEPS || deep > limits::DEEP {
             return None;
         }
         if let Some(bracket) = rest.strip_prefix('[') {
