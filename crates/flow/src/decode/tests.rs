@@ -31,7 +31,7 @@ fn ipv4(net: u8, protocol: u8, payload: &[u8]) -> Vec<u8> {
     ipv4_fragment(net, protocol, 0, payload)
 }
 
-/// From fd00::`net`:1 to fd00::`net`:2.
+/// From `fd00::net:1` to `fd00::net:2`.
 fn ipv6(net: u8, next: u8, payload: &[u8]) -> Vec<u8> {
     let len = (payload.len() as u16).to_be_bytes();
     let address = |last| [0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, net, 0, last];
@@ -79,7 +79,7 @@ fn decode_with(limits: &Limits, link_type: u32, frames: &[Vec<u8>]) -> String {
     if told.is_empty() {
         let mut rows = Vec::new();
         decoder.counters().each(&mut |name, n| {
-            if n > 0 && !name.starts_with("frame") || n > 0 && name.starts_with("fragment") {
+            if n > 0 && name != "frames" && name != "frameBytes" {
                 rows.push(format!("{name} {n}"));
             }
         });

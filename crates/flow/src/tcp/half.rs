@@ -105,6 +105,11 @@ impl Half {
         self.origin = Origin::Handshake(sequence);
     }
 
+    /// The sequence number of the byte that is wanted next, if known.
+    pub(super) fn next_sequence(&self) -> Option<u32> {
+        self.base().map(|base| base.wrapping_add(self.next as u32))
+    }
+
     /// Whether nothing was delivered or given up yet.
     pub(super) fn is_fresh(&self) -> bool {
         self.next == 0

@@ -82,6 +82,12 @@ fn flows_end_and_succeed_each_other() {
     let finish = "> F 100 'a\n< F 500 'x a102\n> 102 a502\n";
     let cases = [
         ("linger", format!("{finish}tick 4000\n> F 101\ntick 6000"), "Finished"),
+        ("sent again after closing", format!("{finish}tick 6000\n> F 100 'a\n< 500 'x"), "Finished"),
+        (
+            "used again long after",
+            format!("{finish}tick 6000\ntick 60001\n> 101 'b"),
+            "Finished; open low midstream; >b; EndOfCapture",
+        ),
         ("after finishing", format!("{finish}> S 5000\n> 5001 'b"), "Finished; open low; >b; EndOfCapture"),
         ("the other way", format!("{finish}< S 5000\n< 5001 'b"), "Finished; open high; >b; EndOfCapture"),
     ];
@@ -289,11 +295,10 @@ proptest! {
         let kept: Vec<Cut> =
             cuts.iter().copied().filter(|cut| is_last(cut) || !lost.contains(cut)).collect();
         let (recorder, _) = send(starts, &streams, &kept, true);
-        for side in 0..2 {
-            let got = &recorder.streams[side];
-            prop_assert_eq!(got.len(), streams[side].len());
+        for (side, (got, sent)) in recorder.streams.iter().zip(&streams).enumerate() {
+            prop_assert_eq!(got.len(), sent.len());
             let mut missing = 0;
-            for (got, sent) in got.iter().zip(&streams[side]) {
+            for (got, sent) in got.iter().zip(sent) {
                 prop_assert!(got == sent || *got == b'?');
                 missing += u64::from(*got == b'?');
             }
