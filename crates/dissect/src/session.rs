@@ -279,7 +279,7 @@ impl Session {
         let scene = Scene { limits: context.limits, expected: None };
         let other = piece.direction.reverse();
         let inbound = self.inbound(other);
-        if inbound.buffer.is_empty() && (inbound.refused || inbound.adrift) {
+        if inbound.refused || inbound.adrift {
             // Whatever this leaves is about bytes from before the protocol was known.
             dissector.gap(other, 0, &[], &scene);
         }
