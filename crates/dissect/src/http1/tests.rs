@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::{
     Limits,
     testing::{
-        Answers, Asks, Ends, Event, Fin, Lost, MIDSTREAM, Pause, TCP, ToClient, ToServer, answers, asks, cut,
-        damaged, run, run_with, timeless,
+        Ends, Event, Fin, Lost, MIDSTREAM, Pause, TCP, ToClient, ToServer, answers, asks, cut, damaged, run,
+        run_with, timeless,
     },
 };
 
