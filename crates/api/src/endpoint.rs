@@ -7,10 +7,10 @@ use kfl::Value;
 /// One end of a transaction.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
-    /// Its address, as text.
-    ip: Box<str>,
-    /// Its port, as text: the JSON has it so.
-    port: Box<str>,
+    /// Its address.
+    pub ip: IpAddr,
+    /// Its port.
+    pub port: u16,
     /// What it is called; empty where nobody knows.
     pub name: Box<str>,
     /// Its namespace; empty outside a cluster.
@@ -21,8 +21,8 @@ impl Endpoint {
     /// An end of which only the address is known.
     pub fn unnamed(ip: IpAddr, port: u16) -> Self {
         Self {
-            ip: ip.to_string().into(),
-            port: port.to_string().into(),
+            ip,
+            port,
             name: Box::default(),
             namespace: Box::default(),
         }
@@ -30,18 +30,19 @@ impl Endpoint {
 
     /// Bytes held on the heap.
     pub fn heap_size(&self) -> usize {
-        self.ip.len() + self.port.len() + self.name.len() + self.namespace.len()
+        self.name.len() + self.namespace.len()
     }
 }
 
 kfl::record! {
     impl Record for Endpoint as end {
         "endpointSlice" => Value::Null,
-        "ip" => Value::text(&end.ip),
+        "ip" => Value::Text(end.ip.to_string().into()),
         "name" => Value::text(&end.name),
         "namespace" => Value::text(&end.namespace),
         "pod" => Value::Null,
-        "port" => Value::text(&end.port),
+        // A string: the users' filters and scripts compare it with one.
+        "port" => Value::Text(end.port.to_string().into()),
         "service" => Value::Null,
     }
 }

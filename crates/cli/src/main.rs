@@ -1,2 +1,79 @@
-//! The `kubeshark` command.
-fn main() {}
+//! The `kubeshark` command: arguments go in; an exit code, and what the command prints, come out.
+//!
+//! One file per subcommand in `commands/`. The worker and the hub are two of them.
+
+mod capturing;
+mod commands;
+mod exit;
+mod logging;
+mod query;
+mod serving;
+
+use std::process::ExitCode;
+
+use clap::{ArgAction, Parser, Subcommand};
+
+use crate::exit::Outcome;
+
+const LONG_ABOUT: &str = "\
+Sees the API traffic of Kubernetes, and of this machine: packets become HTTP and DNS transactions, which you watch,
+filter and keep as JSON.";
+
+const EXAMPLES: &str = "\
+Examples:
+  kubeshark tap --pcap traffic.pcap          serve what a capture holds
+  kubeshark tap -i any                       watch this machine, live
+  wscat --connect ws://127.0.0.1:8899/api/wsFull -x 'http and response.status == 500' -w 1000
+  kubeshark dissect traffic.pcap             print what a capture holds, one JSON entry per line";
+
+/// What was typed.
+#[derive(Parser)]
+#[command(name = "kubeshark", version, about = LONG_ABOUT, after_help = EXAMPLES, max_term_width = 110)]
+struct Args {
+    /// Say more on stderr: -v for notes, -vv for everything. RUST_LOG says it in detail
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The command table.
+#[derive(Subcommand)]
+enum Command {
+    Tap(commands::tap::Args),
+    Dissect(commands::dissect::Args),
+    Worker(commands::worker::Args),
+    Hub(commands::hub::Args),
+    Kfl(commands::kfl::Args),
+    Version(commands::version::Args),
+    Completions(commands::completions::Args),
+}
+
+fn main() -> ExitCode {
+    // Of wrong usage clap says what is wrong on stderr, and leaves with 2.
+    let args = Args::parse();
+    logging::start(args.verbose);
+    exit::leave(run(args.command))
+}
+
+fn run(command: Command) -> Outcome {
+    match command {
+        Command::Tap(args) => commands::tap::run(args),
+        Command::Dissect(args) => commands::dissect::run(args),
+        Command::Worker(args) => commands::worker::run(args),
+        Command::Hub(args) => commands::hub::run(args),
+        Command::Kfl(args) => commands::kfl::run(&args),
+        Command::Version(args) => commands::version::run(&args),
+        Command::Completions(args) => commands::completions::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_table_is_sound() {
+        super::Args::command().debug_assert();
+    }
+}

@@ -42,7 +42,8 @@ pub struct Data<'a> {
     pub ordinal: Ordinal,
     /// When the packet that carried them was captured (for bytes held back by reordering: their own packet's time).
     pub at: Timestamp,
-    /// Two captured copies of some of these bytes differed; the receiver's view was taken.
+    /// Two captured copies of some of these bytes, or of the last ones before them, differed; the receiver's view was
+    /// taken.
     pub overlap: bool,
     /// Something about these bytes could not be decided from the capture (a forged or conflicting segment).
     pub ambiguous: bool,
@@ -105,6 +106,17 @@ pub trait FlowHandler {
     /// Bytes of TCP that will never come. What follows is in order again.
     fn gap(&mut self, flow: &mut Self::Flow, gap: &Gap);
 
+    /// A later copy of bytes that were already delivered differs from them: one of the two is a forgery, or the capture
+    /// is damaged. What was delivered stands, as it does for a Linux receiver.
+    fn contradicted(
+        &mut self,
+        _flow: &mut Self::Flow,
+        _direction: Direction,
+        _ordinal: Ordinal,
+        _at: Timestamp,
+    ) {
+    }
+
     /// One side of a TCP flow will send no more (its FIN was reached in order).
     fn half_close(&mut self, flow: &mut Self::Flow, direction: Direction, ordinal: Ordinal, at: Timestamp);
 
@@ -120,6 +132,7 @@ pub trait FlowHandler {
 
 impl Direction {
     /// The other way.
+    #[must_use]
     pub fn reverse(self) -> Self {
         match self {
             Self::ToServer => Self::ToClient,

@@ -1,6 +1,12 @@
 //! What a source hands over, and what decoding makes of it.
 
 use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::hash::mix;
+
+/// Into how many parts flows are divided. It never changes with the number of threads, so neither does the output.
+pub const SHARDS: usize = 64;
 
 /// Nanoseconds since the Unix epoch, as the capture says: never the clock of this machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,7 +53,7 @@ pub enum Transport {
 }
 
 /// Both ends of a flow, the lower first, so that its two directions have one key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowKey {
     /// The end that sorts first.
     pub low: Peer,
@@ -81,6 +87,8 @@ pub struct TcpFields {
     pub window: u16,
     /// The urgent pointer.
     pub urgent: u16,
+    /// The window scale option, which only a SYN can carry (RFC 7323 §2.2).
+    pub scale: Option<u8>,
 }
 
 /// What a packet carries above IP.
@@ -125,5 +133,54 @@ impl FlowKey {
         } else {
             (Self { low: dst, high: src, transport, realm }, false)
         }
+    }
+
+    /// Which shard the flow belongs to, `0..SHARDS`: the same for both directions, in every run.
+    pub fn shard(&self) -> usize {
+        // The top bits; the index of a shard's table uses the others.
+        (self.digest() >> 58) as usize % SHARDS
+    }
+
+    pub(crate) fn digest(&self) -> u64 {
+        let ports = u64::from(self.low.port) << 16 | u64::from(self.high.port);
+        let rest = u64::from(self.realm) << 32 | ports;
+        let transport = match self.transport {
+            Transport::Tcp => 6,
+            Transport::Udp => 17,
+        };
+        mix(mix(fold(self.low.ip), fold(self.high.ip).rotate_left(32)), mix(rest, transport))
+    }
+}
+
+fn fold(ip: IpAddr) -> u64 {
+    match ip {
+        IpAddr::V4(ip) => u64::from(ip.to_bits()),
+        IpAddr::V6(ip) => mix((ip.to_bits() >> 64) as u64, ip.to_bits() as u64),
+    }
+}
+
+impl Timestamp {
+    /// Whether at least `wait` passed since `earlier`. A clock that steps back has let no time pass.
+    pub(crate) fn passed(self, wait: Duration, earlier: Self) -> bool {
+        i128::from(self.0) - i128::from(earlier.0) >= wait.as_nanos() as i128
+    }
+}
+
+/// TCP flags, RFC 9293 §3.1.
+impl TcpFields {
+    pub(crate) fn fin(&self) -> bool {
+        self.flags & 0x01 != 0
+    }
+
+    pub(crate) fn syn(&self) -> bool {
+        self.flags & 0x02 != 0
+    }
+
+    pub(crate) fn rst(&self) -> bool {
+        self.flags & 0x04 != 0
+    }
+
+    pub(crate) fn ack(&self) -> bool {
+        self.flags & 0x10 != 0
     }
 }

@@ -1,1 +1,28 @@
-//! worker
+//! Packets go in, entries come out: the process of one node.
+//!
+//! From top to bottom: [`capture`] reads frames; [`source`] decodes them into batches; [`rounds`] takes batches through
+//! 64 shards, each a flow table of crate `flow` whose handler is a [`tap`] with the sessions of crate `dissect`; what
+//! they yield becomes entries. [`dissect()`] prints them; [`start`] keeps them in a bounded [`store`] and serves them.
+//!
+//! Capture, reassembly and dissection are parts of the worker; `flow` and `dissect` are crates of their own so that
+//! they stay free of I/O and can be tested alone.
+
+mod batch;
+mod capture;
+mod config;
+mod dissect;
+mod ledger;
+mod rounds;
+mod server;
+mod source;
+mod status;
+mod store;
+mod streams;
+mod tap;
+mod worker;
+
+pub use capture::{CaptureError, CaptureStats, Input};
+pub use config::{Config, DEFAULT_PORT, Limits, SourceConfig, StoreLimits};
+pub use dissect::{DissectConfig, DissectError, Output, Progress, Report, dissect};
+pub use ledger::Ledger;
+pub use worker::{Error, Running, start};

@@ -1,0 +1,9 @@
+//! One file per subcommand.
+
+pub(crate) mod completions;
+pub(crate) mod dissect;
+pub(crate) mod hub;
+pub(crate) mod kfl;
+pub(crate) mod tap;
+pub(crate) mod version;
+pub(crate) mod worker;

@@ -1,0 +1,11 @@
+//! A look into the XML that a field holds, in base64 or plain.
+
+use super::Function;
+use crate::{document::Format, program::Node};
+
+pub(super) const FUNCTION: Function = Function {
+    name: "xml",
+    signature: "field.xml().path.inside",
+    about: "the first thing at the path inside the XML that the field holds; false where there is none",
+    compile: |compiler, used| Ok(Node::Select(compiler.document(used.path, Format::Xml, &used.call.tail))),
+};

@@ -1,0 +1,93 @@
+//! How a worker is set up.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use crate::Input;
+
+/// Where workers listen unless told otherwise.
+pub const DEFAULT_PORT: u16 = 30001;
+
+/// One source of packets.
+#[derive(Clone, Debug)]
+pub struct SourceConfig {
+    /// What to read.
+    pub input: Input,
+    /// Bytes kept of each frame of an interface.
+    pub snaplen: u32,
+    /// The kernel's ring for an interface, in bytes.
+    pub buffer_bytes: u32,
+    /// A BPF filter.
+    pub filter: Option<String>,
+}
+
+impl SourceConfig {
+    /// A source with the usual settings: whole frames (GRO joins up to 256 KiB), a ring of 32 MiB, no filter.
+    pub fn new(input: Input) -> Self {
+        Self { input, snaplen: 262_144, buffer_bytes: 32 << 20, filter: None }
+    }
+}
+
+/// What a worker is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it serves.
+    pub listen: SocketAddr,
+    /// The name of its node.
+    pub node: String,
+    /// What it captures. Several sources are captured side by side and never mixed.
+    pub sources: Vec<SourceConfig>,
+    /// Threads per source that dissect.
+    pub threads: usize,
+    /// How much of the past it keeps.
+    pub store: StoreLimits,
+    /// Where it keeps what must outlive it: the highest stream number given. `None` starts from 1 each time.
+    pub data_dir: Option<PathBuf>,
+    /// Names under which it may be asked, besides loopback's.
+    pub allowed_hosts: Vec<String>,
+    /// Addresses of our own servers on this machine, whose traffic a live capture leaves out.
+    pub own: Vec<SocketAddr>,
+    /// The bounds of decoding, flow tables and dissectors.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// The usual settings.
+    pub fn new(sources: Vec<SourceConfig>) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], DEFAULT_PORT)),
+            node: "localhost".into(),
+            sources,
+            threads: 1,
+            store: StoreLimits::default(),
+            data_dir: None,
+            allowed_hosts: Vec::new(),
+            own: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// How much of the past a worker keeps. What goes beyond is evicted, oldest first, and counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreLimits {
+    /// Bytes of entries.
+    pub bytes: usize,
+    /// Age since arrival; entries of a file have no age.
+    pub max_age: Duration,
+}
+
+/// 256 MiB, five minutes: as long as the original kept its entries.
+impl Default for StoreLimits {
+    fn default() -> Self {
+        Self { bytes: 256 << 20, max_age: Duration::from_secs(300) }
+    }
+}
+
+/// The bounds of what strangers send.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// Of decoding and of each shard's flow table.
+    pub flow: flow::Limits,
+    /// Of each flow's dissection.
+    pub dissect: dissect::Limits,
+}

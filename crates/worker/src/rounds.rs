@@ -1,0 +1,311 @@
+//! The engine: one reader, many shards, any number of threads, one order.
+//!
+//! Work goes on in rounds. In a round the threads take tasks from one list until it is empty:
+//!
+//! ```text
+//!   task 0          read the next batch from the source and decode it as far as the flows
+//!   task 1          write out what the shards finished in the round before
+//!   task 2 … 65     shard i: finish the transactions of the round before, now that their streams have numbers;
+//!                   then run its packets of this batch through flow table and dissectors
+//! ```
+//!
+//! Between two rounds one thread numbers the new streams by their first packets and turns the wheel: what was read
+//! becomes the present batch, what was finished is handed to the writer. Shards share nothing and there is always the
+//! same number of them, so output depends neither on the number of threads nor on their speed. With one thread there is
+//! no other thread at all: the same loop runs the same tasks.
+
+use std::{
+    io,
+    sync::{
+        Arc, Barrier, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use flow::{FlowTable, Ordinal, SHARDS};
+
+use api::{Entry, Node};
+
+use crate::{
+    CaptureError, CaptureStats, Ledger, Limits,
+    batch::{Batch, Event},
+    tap::Tap,
+};
+
+/// Fills batches. A live source may return an empty batch after a while; a file waits.
+pub(crate) trait BatchSource: Send {
+    /// Fills `batch`, which is empty. Once it holds the end, it is not asked again.
+    /// After an error the batch holds what was read before it, and the end.
+    fn fill(&mut self, batch: &mut Batch) -> Result<(), CaptureError>;
+
+    /// What was captured and decoded so far.
+    fn account(&mut self) -> (CaptureStats, flow::DecodeCounters);
+}
+
+/// Turns an entry into what the consumer wants. Runs on any thread.
+pub(crate) trait Finish: Sync {
+    /// What it makes.
+    type Item: Send;
+
+    /// Makes it, or nothing. `buffer` is for items that are ranges of it: the consumer sees it beside each item.
+    fn finish(&self, entry: Entry, buffer: &mut Vec<u8>) -> Option<Self::Item>;
+}
+
+/// Takes what was finished, in order.
+pub(crate) trait Consume<T>: Send {
+    /// Takes one item and the buffer that it was made with.
+    fn consume(&mut self, item: T, buffer: &[u8]) -> io::Result<()>;
+
+    /// A round is over: nothing else runs. `ledger` is what was counted so far.
+    fn round(&mut self, ledger: Ledger) -> io::Result<()>;
+}
+
+/// Gives streams their numbers.
+pub(crate) trait Numbers {
+    /// The next number.
+    fn next(&mut self) -> u64;
+}
+
+/// Why the engine stopped before the end of the source.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// The source failed; everything before was consumed.
+    Capture(CaptureError),
+    /// The consumer failed.
+    Output(io::Error),
+}
+
+/// Where an item stands in the output: the packet that completed it, then stream, then index.
+type Position = (Ordinal, u64, u64);
+
+struct Shard<T> {
+    table: FlowTable<Tap>,
+    tap: Tap,
+    output: Output<T>,
+}
+
+/// What a shard finished in one round.
+struct Output<T> {
+    items: Vec<(Position, T)>,
+    buffer: Vec<u8>,
+}
+
+impl<T> Default for Output<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), buffer: Vec::new() }
+    }
+}
+
+/// The parts that tasks take turns with. No two tasks of a round touch the same one.
+struct Engine<'a, F: Finish, C> {
+    node: Arc<Node>,
+    source: Mutex<Box<dyn BatchSource>>,
+    finish: &'a F,
+    consumer: Mutex<C>,
+    shards: Vec<Mutex<Shard<F::Item>>>,
+    present: RwLock<Batch>,
+    next: Mutex<Batch>,
+    finished: Mutex<Vec<Output<F::Item>>>,
+    /// The source has ended: nothing more is read.
+    ended: AtomicBool,
+    stopped: Mutex<Option<Stopped>>,
+    /// The next task of the round.
+    task: AtomicUsize,
+}
+
+const READ: usize = 0;
+const WRITE: usize = 1;
+const FIRST_SHARD: usize = 2;
+
+/// What was read passes the shards in the next round, is finished in the one after, and written in the third.
+const ROUNDS_AFTER_END: usize = 3;
+
+/// Runs `source` to its end; gives the last ledger, and why it stopped before the end.
+pub(crate) fn run<F, C>(
+    node: Arc<Node>,
+    limits: &Limits,
+    source: Box<dyn BatchSource>,
+    finish: &F,
+    consumer: C,
+    numbers: &mut dyn Numbers,
+    threads: usize,
+) -> (Ledger, Option<Stopped>)
+where
+    F: Finish,
+    C: Consume<F::Item>,
+{
+    let dissect_limits = Arc::new(limits.dissect.clone());
+    let shard = || {
+        let tap = Tap::new(Arc::clone(&dissect_limits));
+        Mutex::new(Shard { table: FlowTable::new(&limits.flow), tap, output: Output::default() })
+    };
+    let engine = Engine {
+        node,
+        source: Mutex::new(source),
+        finish,
+        consumer: Mutex::new(consumer),
+        shards: (0..SHARDS).map(|_| shard()).collect(),
+        present: RwLock::default(),
+        next: Mutex::default(),
+        finished: Mutex::new((0..SHARDS).map(|_| Output::default()).collect()),
+        ended: AtomicBool::new(false),
+        stopped: Mutex::default(),
+        task: AtomicUsize::new(0),
+    };
+    let helpers = threads.max(1) - 1;
+    let (start, end, over) = (Barrier::new(helpers + 1), Barrier::new(helpers + 1), AtomicBool::new(false));
+    thread::scope(|scope| {
+        for _ in 0..helpers {
+            scope.spawn(|| {
+                let _guard = AbortOnPanic;
+                loop {
+                    start.wait();
+                    if over.load(Ordering::Acquire) {
+                        return;
+                    }
+                    engine.work();
+                    end.wait();
+                }
+            });
+        }
+        let _guard = AbortOnPanic;
+        engine.rounds(numbers, || {
+            start.wait();
+            engine.work();
+            end.wait();
+        });
+        over.store(true, Ordering::Release);
+        start.wait();
+    });
+    (engine.ledger(), lock(&engine.stopped).take())
+}
+
+impl<F: Finish, C: Consume<F::Item>> Engine<'_, F, C> {
+    fn rounds(&self, numbers: &mut dyn Numbers, round: impl Fn()) {
+        let mut after_end = 0;
+        lock(&self.next).clear();
+        while after_end < ROUNDS_AFTER_END {
+            after_end += usize::from(self.ended.load(Ordering::Relaxed));
+            self.task.store(0, Ordering::Relaxed);
+            round();
+            self.turn(numbers);
+            if matches!(*lock(&self.stopped), Some(Stopped::Output(_))) {
+                return;
+            }
+        }
+    }
+
+    /// Takes tasks until the round has none left.
+    fn work(&self) {
+        loop {
+            match self.task.fetch_add(1, Ordering::Relaxed) {
+                READ => self.read(),
+                WRITE => {
+                    if let Err(error) = self.write() {
+                        *lock(&self.stopped) = Some(Stopped::Output(error));
+                    }
+                }
+                task if task < FIRST_SHARD + SHARDS => self.shard(task - FIRST_SHARD),
+                _ => return,
+            }
+        }
+    }
+
+    fn read(&self) {
+        if self.ended.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut batch = lock(&self.next);
+        if let Err(error) = lock(&self.source).fill(&mut batch) {
+            lock(&self.stopped).get_or_insert(Stopped::Capture(error));
+        }
+        self.ended.store(batch.end.is_some(), Ordering::Relaxed);
+    }
+
+    fn write(&self) -> io::Result<()> {
+        let (mut finished, mut consumer) = (lock(&self.finished), lock(&self.consumer));
+        let mut order = Vec::with_capacity(finished.iter().map(|output| output.items.len()).sum());
+        for (shard, output) in finished.iter_mut().enumerate() {
+            order.extend(output.items.drain(..).map(|(position, item)| (position, shard, item)));
+        }
+        order.sort_unstable_by_key(|(position, ..)| *position);
+        for (_, shard, item) in order {
+            consumer.consume(item, &finished[shard].buffer)?;
+        }
+        finished.iter_mut().for_each(|output| output.buffer.clear());
+        Ok(())
+    }
+
+    fn shard(&self, index: usize) {
+        let mut shard = lock(&self.shards[index]);
+        let Shard { table, tap, output } = &mut *shard;
+        for pending in tap.pending.drain(..) {
+            let (ordinal, entry) = (pending.transaction.ordinal, pending.into_entry(&self.node));
+            let position = (ordinal, entry.stream.number, entry.index);
+            if let Some(item) = self.finish.finish(entry, &mut output.buffer) {
+                output.items.push((position, item));
+            }
+        }
+        let batch = self.present.read().unwrap_or_else(PoisonError::into_inner);
+        for event in batch.events(index) {
+            match event {
+                Event::Packet(packet) => table.packet(&packet, tap),
+                Event::Tick(tick) => table.tick(tick.ordinal, tick.now, tap),
+            }
+        }
+        if let Some(end) = batch.end {
+            table.finish(end.ordinal, end.now, tap);
+        }
+    }
+
+    /// Between two rounds: numbers the new streams, and moves everything one place on.
+    fn turn(&self, numbers: &mut dyn Numbers) {
+        let mut finished = lock(&self.finished);
+        let mut opened = Vec::new();
+        for (shard, done) in self.shards.iter().zip(finished.iter_mut()) {
+            let mut shard = lock(shard);
+            opened.append(&mut shard.tap.opened);
+            std::mem::swap(&mut shard.output, done);
+        }
+        opened.sort_unstable_by_key(|(ordinal, _)| *ordinal);
+        for (_, stream) in opened {
+            stream.give(numbers.next());
+        }
+        let (mut present, mut next) =
+            (self.present.write().unwrap_or_else(PoisonError::into_inner), lock(&self.next));
+        std::mem::swap(&mut *present, &mut *next);
+        next.clear();
+        drop(finished);
+        if let Err(error) = lock(&self.consumer).round(self.ledger()) {
+            *lock(&self.stopped) = Some(Stopped::Output(error));
+        }
+    }
+
+    fn ledger(&self) -> Ledger {
+        let (capture, decode) = lock(&self.source).account();
+        let mut ledger = Ledger { capture, decode, ..Ledger::default() };
+        for shard in &self.shards {
+            let shard = lock(shard);
+            ledger.flow.add(shard.table.counters());
+            ledger.dissect.add(&shard.tap.counters);
+            ledger.open_flows += shard.table.len() as u64;
+        }
+        ledger
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A panic is a bug, and a thread that dies of one leaves the others waiting for ever: better to end and be restarted.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            std::process::abort();
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! `/hub`: the one socket between a hub and this worker. It carries every subscription of that hub.
+//!
+//! A subscription first catches up at its own place in the store, as far as its credit goes; once it has reached the
+//! place of the live ones it joins them. The live ones move on together: an entry is looked at once per distinct query,
+//! printed once per form, and sent once with the numbers of all whom it is for.
+
+use std::{sync::Arc, time::Duration};
+
+use api::messages::{Cursor, Frame, FromWorker, MAX_DELIVERIES, Shape, SubscriptionId, ToWorker, VERSION};
+use axum::{
+    extract::{
+        State, WebSocketUpgrade,
+        ws::{Message, WebSocket},
+    },
+    response::Response,
+};
+use futures_util::{SinkExt, StreamExt, stream::SplitSink};
+use kfl::Filter;
+use tokio::{sync::watch::Receiver, time};
+use tracing::{debug, info};
+use web::Access;
+
+use super::{Served, watch::write_shape};
+use crate::store::Store;
+
+/// How often the hub is told how the worker is.
+const STATUS_PERIOD: Duration = Duration::from_secs(2);
+
+/// A frame is sent when it has grown so long, in bytes.
+const FRAME_BYTES: usize = 64 << 10;
+
+/// Most subscriptions of one hub.
+const MAX_SUBSCRIPTIONS: usize = 10_000;
+
+pub(super) async fn upgrade(_access: Access, State(served): State<Served>, socket: WebSocketUpgrade) -> Response {
+    socket.max_message_size(4 << 20).on_upgrade(move |socket| async move {
+        info!("A hub is connected");
+        if let Err(error) = Link::new(served).serve(socket).await {
+            debug!(%error, "The connection to a hub ended");
+        }
+        info!("A hub is gone");
+    })
+}
+
+/// One subscription.
+struct Subscription {
+    id: SubscriptionId,
+    query: Arc<LiveQuery>,
+    phase: Phase,
+}
+
+/// What equal subscriptions share.
+struct LiveQuery {
+    kfl: String,
+    now: i64,
+    shape: Shape,
+    filter: Filter,
+}
+
+enum Phase {
+    /// Its own next entry, and the bytes that it may still send.
+    CatchingUp { next: u64, credit: u64 },
+    Live,
+}
+
+struct Link {
+    served: Served,
+    head: Receiver<u64>,
+    subscriptions: Vec<Subscription>,
+    /// The next entry for those that are live.
+    live: u64,
+    frame: Frame,
+}
+
+type Sink = SplitSink<WebSocket, Message>;
+
+impl Link {
+    fn new(served: Served) -> Self {
+        let head = served.store.head();
+        Self { served, head, subscriptions: Vec::new(), live: 1, frame: Frame::default() }
+    }
+
+    fn store(&self) -> &Store {
+        &self.served.store
+    }
+
+    async fn serve(mut self, socket: WebSocket) -> Result<(), axum::Error> {
+        let (mut sink, mut stream) = socket.split();
+        let mut shutdown = self.served.shutdown.clone();
+        let node = Arc::clone(&self.served.status.node);
+        let (node, worker) = (node.name.to_string(), node.worker.to_string());
+        say(&mut sink, &FromWorker::Hello { version: VERSION, boot: self.served.status.boot, node, worker }).await?;
+        let mut status = time::interval(STATUS_PERIOD);
+        status.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+        loop {
+            // Seen before the store is read, so that what comes meanwhile wakes us.
+            self.head.mark_unchanged();
+            let more = self.pump(&mut sink).await?;
+            tokio::select! {
+                biased;
+                () = shutdown.requested() => return sink.send(Message::Close(None)).await,
+                message = stream.next() => match message {
+                    Some(Ok(Message::Text(text))) => self.hear(&text, &mut sink).await?,
+                    Some(Ok(Message::Close(_))) | None => return Ok(()),
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => return Err(error),
+                },
+                _ = status.tick() => say(&mut sink, &FromWorker::Status { status: self.served.status.json() }).await?,
+                changed = self.head.changed(), if !more => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                }
+                () = std::future::ready(()), if more => {}
+            }
+        }
+    }
+
+    async fn hear(&mut self, text: &str, sink: &mut Sink) -> Result<(), axum::Error> {
+        match serde_json::from_str(text) {
+            Ok(ToWorker::Subscribe { id, kfl, now, shape, after }) => match self.query(kfl, now, shape) {
+                Ok(query) => {
+                    let phase = Phase::CatchingUp { next: self.place(after), credit: 0 };
+                    self.subscriptions.push(Subscription { id, query, phase });
+                }
+                Err(why) => say(sink, &FromWorker::Refused { id, why }).await?,
+            },
+            Ok(ToWorker::Credit { id, bytes }) => {
+                for subscription in self.subscriptions.iter_mut().filter(|subscription| subscription.id == id) {
+                    if let Phase::CatchingUp { credit, .. } = &mut subscription.phase {
+                        *credit = credit.saturating_add(bytes);
+                    }
+                }
+            }
+            Ok(ToWorker::Unsubscribe { id }) => self.subscriptions.retain(|subscription| subscription.id != id),
+            Err(error) => debug!(%error, "A hub said something that is not understood"),
+        }
+        Ok(())
+    }
+
+    /// The compiled query: shared with an equal one.
+    fn query(&self, kfl: String, now: i64, shape: Shape) -> Result<Arc<LiveQuery>, String> {
+        if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
+            return Err(format!("this worker already serves {MAX_SUBSCRIPTIONS} queries of its hub"));
+        }
+        let equal = |query: &&Arc<LiveQuery>| query.kfl == kfl && query.now == now && query.shape == shape;
+        if let Some(query) = self.subscriptions.iter().map(|subscription| &subscription.query).find(equal) {
+            return Ok(Arc::clone(query));
+        }
+        let filter = Filter::new(&kfl, &kfl::Options { macros: api::MACROS, now }).map_err(|error| error.to_string())?;
+        Ok(Arc::new(LiveQuery { kfl, now, shape, filter }))
+    }
+
+    /// Where a subscription begins.
+    fn place(&self, after: Option<Cursor>) -> u64 {
+        match after {
+            Some(cursor) if cursor.boot == self.served.status.boot => cursor.sequence + 1,
+            _ => self.store().first(),
+        }
+    }
+
+    /// Sends the next few entries of everybody; whether there are more at once.
+    async fn pump(&mut self, sink: &mut Sink) -> Result<bool, axum::Error> {
+        let mut more = self.pump_live(sink).await?;
+        for index in 0..self.subscriptions.len() {
+            more |= self.catch_up(index, sink).await?;
+        }
+        Ok(more)
+    }
+
+    async fn pump_live(&mut self, sink: &mut Sink) -> Result<bool, axum::Error> {
+        let mut groups = self.live_groups();
+        if groups.is_empty() {
+            return Ok(false);
+        }
+        let read = self.store().read(self.live);
+        self.live = read.next;
+        if read.missed > 0 {
+            for id in groups.iter().flat_map(|(_, ids)| ids) {
+                say(sink, &lost(*id, read.missed)).await?;
+            }
+        }
+        let more = !read.entries.is_empty();
+        groups.sort_by_key(|(query, _)| query.shape);
+        for (sequence, entry) in read.entries {
+            let mut plain: [Vec<SubscriptionId>; 2] = Default::default();
+            for (query, ids) in groups.iter().filter(|(query, _)| query.filter.matches(&*entry)) {
+                if query.filter.alters() {
+                    // An altered copy is nobody else's.
+                    self.frame.push(sequence, entry.at, query.shape, ids, |out| write_shape(out, &entry, &query.filter, query.shape));
+                } else {
+                    plain[query.shape as usize].extend(ids);
+                }
+            }
+            for (shape, ids) in [Shape::Full, Shape::Base].into_iter().zip(plain).filter(|(_, ids)| !ids.is_empty()) {
+                self.frame.push(sequence, entry.at, shape, &ids, |out| match shape {
+                    Shape::Full => api::write_record(out, &*entry),
+                    Shape::Base => api::write_base(out, &entry),
+                });
+            }
+            self.flush_when_full(sink).await?;
+        }
+        self.flush(sink).await?;
+        Ok(more)
+    }
+
+    /// The live subscriptions by query.
+    fn live_groups(&self) -> Vec<(Arc<LiveQuery>, Vec<SubscriptionId>)> {
+        let mut groups: Vec<(Arc<LiveQuery>, Vec<SubscriptionId>)> = Vec::new();
+        for subscription in self.subscriptions.iter().filter(|subscription| matches!(subscription.phase, Phase::Live)) {
+            match groups.iter_mut().find(|(query, _)| Arc::ptr_eq(query, &subscription.query)) {
+                Some((_, ids)) => ids.push(subscription.id),
+                None => groups.push((Arc::clone(&subscription.query), vec![subscription.id])),
+            }
+        }
+        groups
+    }
+
+    /// Sends the next few entries of one subscription that catches up; whether there are more.
+    async fn catch_up(&mut self, index: usize, sink: &mut Sink) -> Result<bool, axum::Error> {
+        let Subscription { id, query, phase } = &self.subscriptions[index];
+        let Phase::CatchingUp { next, credit } = *phase else { return Ok(false) };
+        if credit == 0 {
+            return Ok(false);
+        }
+        let (id, query) = (*id, Arc::clone(query));
+        let anyone_live = self.subscriptions.iter().any(|subscription| matches!(subscription.phase, Phase::Live));
+        let mut read = self.store().read(next);
+        if read.missed > 0 {
+            say(sink, &lost(id, read.missed)).await?;
+        }
+        let (mut next, mut credit) = (read.next - read.entries.len() as u64, credit);
+        if anyone_live {
+            // Not past those whom it is to join.
+            read.entries.retain(|(sequence, _)| *sequence < self.live);
+        }
+        let at_head = read.entries.is_empty();
+        for (sequence, entry) in read.entries {
+            // The last entry may overdraw: one larger than the window would never go out otherwise.
+            if credit == 0 {
+                break;
+            }
+            next = sequence + 1;
+            if query.filter.matches(&*entry) {
+                let before = self.frame.size();
+                self.frame.push(sequence, entry.at, query.shape, &[id], |out| write_shape(out, &entry, &query.filter, query.shape));
+                credit = credit.saturating_sub((self.frame.size() - before) as u64);
+                self.flush_when_full(sink).await?;
+            }
+        }
+        self.flush(sink).await?;
+        if at_head && !anyone_live {
+            self.live = next;
+        }
+        if at_head && next >= self.live {
+            self.subscriptions[index].phase = Phase::Live;
+            say(sink, &FromWorker::HistoryEnd { id }).await?;
+            return Ok(true);
+        }
+        self.subscriptions[index].phase = Phase::CatchingUp { next, credit };
+        Ok(!at_head && credit > 0)
+    }
+
+    async fn flush_when_full(&mut self, sink: &mut Sink) -> Result<(), axum::Error> {
+        if self.frame.count() >= MAX_DELIVERIES || self.frame.size() >= FRAME_BYTES { self.flush(sink).await } else { Ok(()) }
+    }
+
+    async fn flush(&mut self, sink: &mut Sink) -> Result<(), axum::Error> {
+        if self.frame.count() > 0 {
+            sink.send(Message::Binary(self.frame.take().into())).await?;
+        }
+        Ok(())
+    }
+}
+
+fn lost(id: SubscriptionId, n: u64) -> FromWorker {
+    FromWorker::Lost { id, n, why: "evicted from the worker's store before they could be filtered".into() }
+}
+
+async fn say(sink: &mut Sink, message: &FromWorker) -> Result<(), axum::Error> {
+    let text = serde_json::to_string(message).map_err(axum::Error::new)?;
+    sink.send(Message::Text(text.into())).await
+}

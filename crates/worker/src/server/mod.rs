@@ -1,0 +1,60 @@
+//! What a worker serves: the stream for its hub, and for whoever asks it directly the same sockets that the hub has.
+
+mod hub;
+mod item;
+mod watch;
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::State,
+    routing::{any, get},
+};
+use web::{Access, Hosts, Metrics, Readiness, Report, Shutdown};
+
+use crate::{status::Status, store::Store};
+
+/// What handlers share.
+#[derive(Clone)]
+pub(crate) struct Served {
+    pub(crate) store: Arc<Store>,
+    pub(crate) status: Arc<Status>,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// All routes, behind the access rules.
+pub(crate) fn router(served: Served, allowed_hosts: &[String]) -> Router {
+    let watching = web::watch::routes(served.clone(), web::watch::Settings::default(), served.shutdown.clone());
+    let open = web::health::routes(Reporter(Arc::clone(&served.status)));
+    let traffic = Router::new()
+        .route("/hub", any(hub::upgrade))
+        .route("/item/{id}", get(item::item))
+        .route("/status", get(status))
+        .route("/ledger", get(ledger))
+        .with_state(served)
+        .merge(watching);
+    web::protect(traffic, open, Hosts::new(allowed_hosts))
+}
+
+async fn status(_access: Access, State(served): State<Served>) -> Json<serde_json::Value> {
+    Json(served.status.json())
+}
+
+async fn ledger(_access: Access, State(served): State<Served>) -> Json<serde_json::Value> {
+    Json(served.status.ledger().json())
+}
+
+/// Health and metrics from the status.
+#[derive(Clone)]
+struct Reporter(Arc<Status>);
+
+impl Report for Reporter {
+    fn readiness(&self) -> Readiness {
+        self.0.readiness()
+    }
+
+    fn metrics(&self, out: &mut Metrics) {
+        self.0.metrics(out);
+    }
+}

@@ -1,0 +1,98 @@
+//! `/ws` and `/wsFull` of a worker: one subscription, read straight from the store at the watcher's own pace.
+
+use std::{borrow::Cow, collections::VecDeque, sync::Arc};
+
+use api::{Entry, messages::Shape};
+use axum::extract::ws::Utf8Bytes;
+use kfl::Filter;
+use tokio::sync::watch::Receiver;
+use web::{Access, Feed, Item, Query, Source};
+
+use super::Served;
+use crate::store::Store;
+
+impl Source for Served {
+    type Feed = StoreFeed;
+
+    fn open(&self, filter: Arc<Filter>, _query: &Query, shape: Shape, _access: &Access) -> StoreFeed {
+        let head = self.store.head();
+        let history_end = *head.borrow() + 1;
+        let next = self.store.first();
+        let limit = filter.limit().unwrap_or(u64::MAX);
+        StoreFeed { store: Arc::clone(&self.store), head, filter, shape, next, history_end: Some(history_end), limit, ready: VecDeque::new() }
+    }
+}
+
+/// A place in the store that moves on as its watcher reads.
+pub(crate) struct StoreFeed {
+    store: Arc<Store>,
+    head: Receiver<u64>,
+    filter: Arc<Filter>,
+    shape: Shape,
+    /// The next entry to look at.
+    next: u64,
+    /// Where what the store held at first ends, until that was said.
+    history_end: Option<u64>,
+    /// Entries that may still be sent.
+    limit: u64,
+    ready: VecDeque<Item>,
+}
+
+impl Feed for StoreFeed {
+    async fn next(&mut self) -> Item {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                return item;
+            }
+            if self.limit == 0 {
+                return Item::End;
+            }
+            // Seen before the store is read, so that what comes meanwhile wakes us.
+            self.head.mark_unchanged();
+            if !self.read() && self.head.changed().await.is_err() {
+                return Item::End;
+            }
+        }
+    }
+}
+
+impl StoreFeed {
+    /// Looks at the next few entries; false at the head.
+    fn read(&mut self) -> bool {
+        let read = self.store.read(self.next);
+        if read.missed > 0 {
+            let why = Cow::Borrowed("evicted from the worker's store before they could be filtered");
+            self.ready.push_back(Item::Lost { n: read.missed, why });
+        }
+        for (_, entry) in &read.entries {
+            if self.limit > 0 && self.filter.matches(&**entry) {
+                self.limit -= 1;
+                self.ready.push_back(Item::Entry(text(entry, &self.filter, self.shape)));
+            }
+        }
+        let moved = read.next > self.next || read.missed > 0;
+        self.next = read.next;
+        if self.history_end.is_some_and(|end| self.next >= end) {
+            self.history_end = None;
+            self.ready.push_back(Item::HistoryEnd);
+        }
+        moved || !self.ready.is_empty()
+    }
+}
+
+/// The JSON of an entry as a filter lets it be seen.
+fn text(entry: &Entry, filter: &Filter, shape: Shape) -> Utf8Bytes {
+    let mut text = Vec::new();
+    write_shape(&mut text, entry, filter, shape);
+    // JSON is UTF-8; were it not, the watcher would get an empty text rather than none.
+    String::from_utf8(text).unwrap_or_default().into()
+}
+
+/// Appends the JSON of an entry as a filter lets it be seen.
+pub(super) fn write_shape(out: &mut Vec<u8>, entry: &Entry, filter: &Filter, shape: Shape) {
+    match shape {
+        Shape::Full if filter.alters() => api::write_record(out, &filter.altered(entry)),
+        Shape::Full => api::write_record(out, entry),
+        Shape::Base => api::write_base(out, entry),
+    }
+}

@@ -1,0 +1,257 @@
+//! From packet sources to batches.
+//!
+//! Nothing here queues: a file is read when there is room for its packets; an interface is read as fast as rounds go,
+//! and what waits meanwhile waits in the kernel's ring, which counts what it has to drop; a pipe has a thread of its
+//! own, because a read from it can block while entries wait to be shown.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use flow::{DecodeCounters, Frame, Ordinal};
+
+use crate::{
+    CaptureError, CaptureStats, Input, SourceConfig,
+    batch::{Batch, Filler},
+    capture::{CaptureFile, FileFilter, LiveCapture, LiveOptions, PacketSource, Position, wall_clock},
+    rounds::BatchSource,
+};
+
+/// An idle source gives way so often, so that what was read before is shown.
+const IDLE: Duration = Duration::from_millis(20);
+
+/// Opens what `config` names; its first frame follows `ordinal`. `stop` ends it early, as if it had no more packets.
+pub(crate) fn open(
+    config: &SourceConfig,
+    limits: &flow::Limits,
+    position: &Position,
+    stop: &Arc<AtomicBool>,
+    ordinal: Ordinal,
+) -> Result<Box<dyn BatchSource>, CaptureError> {
+    let filler = Filler::new(limits);
+    let stop = Arc::clone(stop);
+    let frames = |file| -> Result<Frames, CaptureError> {
+        let filter = config.filter.clone().map(FileFilter::new).transpose()?;
+        Ok(Frames { file, filter, refused: 0 })
+    };
+    Ok(match &config.input {
+        Input::File(path) => {
+            let frames = frames(CaptureFile::open(path, position)?)?;
+            if is_regular(path) {
+                Box::new(Regular { frames, filler, ordinal, stop })
+            } else {
+                Box::new(Piped::new(frames, filler, ordinal, stop))
+            }
+        }
+        Input::Stdin => Box::new(Piped::new(frames(CaptureFile::stdin(position)?)?, filler, ordinal, stop)),
+        Input::Interface(name) => {
+            let options = LiveOptions {
+                snaplen: config.snaplen,
+                buffer_bytes: config.buffer_bytes,
+                filter: config.filter.clone(),
+            };
+            Box::new(Live { capture: LiveCapture::open(name, &options)?, filler, ordinal, stop })
+        }
+    })
+}
+
+/// Whether reading it never waits for somebody else. What cannot be asked fails when it is opened.
+fn is_regular(path: &Path) -> bool {
+    path.metadata().map_or(true, |metadata| metadata.is_file() || metadata.is_dir())
+}
+
+/// Frames of a file, less those that the filter refuses.
+struct Frames {
+    file: CaptureFile,
+    filter: Option<FileFilter>,
+    refused: u64,
+}
+
+impl Frames {
+    /// Lends the next frame to `take` unless it is refused; false at the end.
+    fn next(&mut self, ordinal: Ordinal, take: impl FnOnce(&Frame<'_>)) -> Result<bool, CaptureError> {
+        let Some(frame) = self.file.next_packet(ordinal)? else { return Ok(false) };
+        let accepted = match &mut self.filter {
+            Some(filter) => filter.accepts(frame.link_type, frame.bytes)?,
+            None => true,
+        };
+        if accepted {
+            take(&frame);
+        } else {
+            self.refused += 1;
+        }
+        Ok(true)
+    }
+
+    fn stats(&self) -> CaptureStats {
+        CaptureStats { filtered: self.refused, ..self.file.stats() }
+    }
+}
+
+/// A file on disk.
+struct Regular {
+    frames: Frames,
+    filler: Filler,
+    ordinal: Ordinal,
+    stop: Arc<AtomicBool>,
+}
+
+impl BatchSource for Regular {
+    fn fill(&mut self, batch: &mut Batch) -> Result<(), CaptureError> {
+        while !batch.is_full() {
+            self.ordinal += 1;
+            let filler = &mut self.filler;
+            let more = match self.stop.load(Ordering::Relaxed) {
+                true => Ok(false),
+                false => self.frames.next(self.ordinal, |frame| filler.frame(frame, batch)),
+            };
+            if !matches!(more, Ok(true)) {
+                self.filler.end(self.ordinal, batch);
+                return more.map(|_| ());
+            }
+        }
+        Ok(())
+    }
+
+    fn account(&mut self) -> (CaptureStats, DecodeCounters) {
+        (self.frames.stats(), self.filler.decoder.counters().clone())
+    }
+}
+
+/// An interface of this machine.
+struct Live {
+    capture: LiveCapture,
+    filler: Filler,
+    ordinal: Ordinal,
+    stop: Arc<AtomicBool>,
+}
+
+impl BatchSource for Live {
+    fn fill(&mut self, batch: &mut Batch) -> Result<(), CaptureError> {
+        if self.stop.load(Ordering::Relaxed) {
+            self.filler.end(self.ordinal + 1, batch);
+            return Ok(());
+        }
+        let filled = self.read(batch);
+        if filled.is_err() {
+            self.filler.end(self.ordinal + 1, batch);
+        }
+        filled
+    }
+
+    fn account(&mut self) -> (CaptureStats, DecodeCounters) {
+        (self.capture.full_stats(), self.filler.decoder.counters().clone())
+    }
+}
+
+impl Live {
+    fn read(&mut self, batch: &mut Batch) -> Result<(), CaptureError> {
+        let mut waited = false;
+        while !batch.is_full() {
+            if let Some(frame) = self.capture.next_packet(self.ordinal + 1)? {
+                self.ordinal = frame.ordinal;
+                self.filler.frame(&frame, batch);
+            } else if batch.is_empty() && !waited {
+                self.capture.wait(IDLE)?;
+                waited = true;
+            } else {
+                break;
+            }
+        }
+        if batch.is_empty() {
+            self.filler.advance(self.ordinal, wall_clock(), batch);
+        }
+        Ok(())
+    }
+}
+
+/// A pipe, read by a thread of its own, which waits while the batch is full.
+struct Piped {
+    shared: Arc<Shared>,
+    stop: Arc<AtomicBool>,
+}
+
+struct Shared {
+    state: Mutex<PipeState>,
+    /// Something is in the batch.
+    filled: Condvar,
+    /// The batch was taken.
+    taken: Condvar,
+}
+
+struct PipeState {
+    filler: Filler,
+    batch: Batch,
+    stats: CaptureStats,
+    failed: Option<CaptureError>,
+}
+
+impl Piped {
+    fn new(frames: Frames, filler: Filler, ordinal: Ordinal, stop: Arc<AtomicBool>) -> Self {
+        let mut state = PipeState { filler, batch: Batch::default(), stats: CaptureStats::default(), failed: None };
+        state.batch.clear();
+        let shared = Arc::new(Shared { state: Mutex::new(state), filled: Condvar::new(), taken: Condvar::new() });
+        let theirs = Arc::clone(&shared);
+        // Not joined: it may be blocked in a read for ever, and ends with the process.
+        thread::spawn(move || pump(frames, ordinal, &theirs));
+        Self { shared, stop }
+    }
+}
+
+/// Moves frames from the pipe into the shared batch until the pipe ends.
+fn pump(mut frames: Frames, mut ordinal: Ordinal, shared: &Shared) {
+    let room = || {
+        let state = lock(&shared.state);
+        shared.taken.wait_while(state, |state| state.batch.is_full()).unwrap_or_else(PoisonError::into_inner)
+    };
+    loop {
+        ordinal += 1;
+        let more = frames.next(ordinal, |frame| {
+            let state = &mut *room();
+            state.filler.frame(frame, &mut state.batch);
+        });
+        let state = &mut *room();
+        state.stats = frames.stats();
+        let ended = !matches!(more, Ok(true));
+        if ended {
+            state.filler.end(ordinal, &mut state.batch);
+            state.failed = more.err();
+        }
+        shared.filled.notify_one();
+        if ended {
+            return;
+        }
+    }
+}
+
+impl BatchSource for Piped {
+    fn fill(&mut self, batch: &mut Batch) -> Result<(), CaptureError> {
+        let state = lock(&self.shared.state);
+        let (mut state, _) = self
+            .shared
+            .filled
+            .wait_timeout_while(state, IDLE, |state| state.batch.is_empty())
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(batch, &mut state.batch);
+        self.shared.taken.notify_one();
+        if self.stop.load(Ordering::Relaxed) && batch.end.is_none() {
+            state.filler.end(Ordinal::MAX, batch);
+        }
+        state.failed.take().map_or(Ok(()), Err)
+    }
+
+    fn account(&mut self) -> (CaptureStats, DecodeCounters) {
+        let state = lock(&self.shared.state);
+        (state.stats, state.filler.decoder.counters().clone())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

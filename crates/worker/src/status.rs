@@ -1,0 +1,140 @@
+//! What the worker knows of itself: for `/status`, `/metrics`, `/ledger` and its hub.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use api::Node;
+use serde_json::{Value, json};
+use web::{Metrics, Readiness};
+
+use crate::{Ledger, store::Store};
+
+/// One source, as `/status` has it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SourceStatus {
+    /// What is read.
+    pub(crate) name: String,
+    /// What of it is left out on purpose, as a BPF filter.
+    pub(crate) filter: Option<String>,
+    /// Whether it is an interface.
+    pub(crate) live: bool,
+    /// What was counted so far.
+    pub(crate) ledger: Ledger,
+    /// When the last packet came.
+    pub(crate) last_packet: Option<Instant>,
+    /// It was read to its end.
+    pub(crate) ended: bool,
+    /// Why it is not read any further.
+    pub(crate) error: Option<String>,
+}
+
+/// Written by the capture threads, read by handlers; the lock is held for a copy only.
+pub(crate) struct Status {
+    pub(crate) node: Arc<Node>,
+    /// Tells this start of the worker from any other.
+    pub(crate) boot: u64,
+    started: Instant,
+    store: Arc<Store>,
+    sources: Mutex<Vec<SourceStatus>>,
+    entries: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl Status {
+    pub(crate) fn new(node: Arc<Node>, store: Arc<Store>, sources: Vec<SourceStatus>) -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            node,
+            boot: since_epoch.as_nanos() as u64,
+            started: Instant::now(),
+            store,
+            sources: Mutex::new(sources),
+            entries: Mutex::default(),
+        }
+    }
+
+    /// Changes what is known of the source `index`.
+    pub(crate) fn source(&self, index: usize, change: impl FnOnce(&mut SourceStatus)) {
+        if let Some(source) = lock(&self.sources).get_mut(index) {
+            change(source);
+        }
+    }
+
+    /// Counts entries of a protocol.
+    pub(crate) fn count(&self, protocol: &'static str, entries: u64) {
+        *lock(&self.entries).entry(protocol).or_default() += entries;
+    }
+
+    /// The ledgers of all sources together.
+    pub(crate) fn ledger(&self) -> Ledger {
+        let mut ledger = Ledger::default();
+        for source in lock(&self.sources).iter() {
+            ledger.add(&source.ledger);
+        }
+        ledger
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let sources: Vec<_> = lock(&self.sources).iter().map(source_json).collect();
+        json!({
+            "boot": self.boot,
+            "entries": *lock(&self.entries),
+            "ledger": self.ledger().json(),
+            "node": &*self.node.name,
+            "sources": sources,
+            "store": self.store.status(),
+            "uptimeSeconds": self.started.elapsed().as_secs(),
+            "version": env!("CARGO_PKG_VERSION"),
+            "worker": &*self.node.worker,
+        })
+    }
+
+    /// Ready while every source is read, or was read to its end.
+    pub(crate) fn readiness(&self) -> Readiness {
+        let sources = lock(&self.sources);
+        match sources.iter().find_map(|source| Some((&source.name, source.error.as_ref()?))) {
+            None => Readiness::Ready(format!("{} source(s)", sources.len())),
+            Some((name, why)) => Readiness::NotReady(format!("{name} is not read any further: {why}")),
+        }
+    }
+
+    pub(crate) fn metrics(&self, out: &mut Metrics) {
+        let ledger = self.ledger();
+        let mut rows = out.counter("kubeshark_worker_ledger_total", "Where packets, bytes, flows and messages ended.");
+        ledger.each(&mut |stage, row, count| {
+            rows.add(&[("stage", stage), ("row", row)], count);
+        });
+        out.gauge("kubeshark_worker_open_flows", "Flows that are open.").is(ledger.open_flows);
+        let mut entries = out.counter("kubeshark_worker_entries_total", "Entries by protocol.");
+        for (protocol, count) in lock(&self.entries).iter() {
+            entries.add(&[("protocol", protocol)], *count);
+        }
+        let store = self.store.status();
+        out.gauge("kubeshark_worker_store_entries", "Entries held.").is(store.entries);
+        out.gauge("kubeshark_worker_store_bytes", "Bytes of the entries held.").is(store.bytes);
+        out.counter("kubeshark_worker_store_evicted_total", "Entries evicted, by the limit that asked for it.")
+            .with(&[("limit", "bytes")], store.evicted_for_bytes)
+            .with(&[("limit", "age")], store.evicted_for_age);
+    }
+}
+
+fn source_json(source: &SourceStatus) -> Value {
+    json!({
+        "bytes": source.ledger.capture.bytes,
+        "dropped": source.ledger.capture.kernel_dropped + source.ledger.capture.interface_dropped,
+        "ended": source.ended,
+        "error": source.error,
+        "filter": source.filter,
+        "lastPacketAgeSeconds": source.last_packet.map(|at| at.elapsed().as_secs()),
+        "live": source.live,
+        "name": source.name,
+        "openFlows": source.ledger.open_flows,
+        "packets": source.ledger.capture.packets,
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

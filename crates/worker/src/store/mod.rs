@@ -1,0 +1,5 @@
+//! What the worker remembers.
+
+mod entries;
+
+pub(crate) use entries::{EXPIRY, Store};

@@ -1,0 +1,274 @@
+//! The worker as a process: sources on threads, a store between, servers on tokio.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use api::{Entry, Node};
+use thiserror::Error;
+use tokio::{sync::mpsc, task::JoinHandle, time};
+use tracing::{error, info, warn};
+
+use crate::{
+    CaptureError, Config, Input, Ledger, Limits, SourceConfig,
+    capture::Position,
+    rounds::{self, BatchSource, Consume, Finish, Numbers, Stopped},
+    server::{self, Served},
+    source,
+    status::{SourceStatus, Status},
+    store::{EXPIRY, Store},
+    streams::{Counting, Reserved},
+};
+
+/// Why a worker does not start, or not go on.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// It cannot serve.
+    #[error(transparent)]
+    Serve(web::BindError),
+    /// It does not serve any longer.
+    #[error("the server of {address} ended")]
+    Server {
+        /// Where it served.
+        address: SocketAddr,
+        /// The system's reason.
+        #[source]
+        cause: io::Error,
+    },
+    /// It cannot capture.
+    #[error(transparent)]
+    Capture(CaptureError),
+    /// It cannot keep its stream numbers.
+    #[error("cannot keep the stream numbers in {directory}; name another data directory")]
+    DataDirectory {
+        /// The directory.
+        directory: String,
+        /// The system's reason.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+/// A worker that runs until it is shut down.
+pub struct Running {
+    /// Where it serves.
+    pub address: SocketAddr,
+    server: JoinHandle<io::Result<()>>,
+    trigger: web::Trigger,
+    stop: Arc<AtomicBool>,
+    captures: Vec<thread::JoinHandle<()>>,
+    expiry: JoinHandle<()>,
+    failures: mpsc::Receiver<CaptureError>,
+}
+
+impl Running {
+    /// Waits until a source or the server fails: never, for files that are read to their end and interfaces that stay.
+    pub async fn failed(&mut self) -> Error {
+        tokio::select! {
+            Some(error) = self.failures.recv() => Error::Capture(error),
+            ended = &mut self.server => {
+                let cause = ended.unwrap_or_else(|panic| Err(io::Error::other(panic))).err();
+                Error::Server { address: self.address, cause: cause.unwrap_or_else(|| io::Error::other("it was told to")) }
+            }
+        }
+    }
+
+    /// Stops capturing, then serving.
+    pub async fn shutdown(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.expiry.abort();
+        // Captures see the flag within an idle period; a thread that waits for them must not be a runtime's.
+        let captures = self.captures;
+        let joined = tokio::task::spawn_blocking(move || captures.into_iter().filter_map(|capture| capture.join().err()).count());
+        if joined.await.unwrap_or(1) > 0 {
+            warn!("A capture thread had panicked");
+        }
+        if !self.trigger.finish().await {
+            warn!("Connections were cut that did not end in time");
+        }
+        self.server.abort();
+    }
+}
+
+/// Opens the sources and the port, then captures and serves in the background.
+pub async fn start(config: Config) -> Result<Running, Error> {
+    let listener = web::bind(config.listen).await.map_err(Error::Serve)?;
+    let address = listener.local_addr().map_err(|cause| Error::Server { address: config.listen, cause })?;
+    let node = Arc::new(Node {
+        ip: address.ip().to_string().into(),
+        name: config.node.as_str().into(),
+        worker: address.to_string().into(),
+    });
+    let store = Arc::new(Store::new(config.store));
+    let stop = Arc::new(AtomicBool::new(false));
+    let own: Vec<_> = config.own.iter().copied().chain([address]).collect();
+    let mut opened = Vec::new();
+    for source in &config.sources {
+        let source = leave_out(source, &own);
+        let live = matches!(source.input, Input::Interface(_));
+        let batches = source::open(&source, &config.limits.flow, &Position::default(), &stop, 0).map_err(Error::Capture)?;
+        let status = SourceStatus { name: source.input.to_string(), filter: source.filter, live, ..SourceStatus::default() };
+        opened.push((batches, status));
+    }
+    let statuses = opened.iter().map(|(_, status)| status.clone()).collect();
+    let status = Arc::new(Status::new(Arc::clone(&node), Arc::clone(&store), statuses));
+    let (failed, failures) = mpsc::channel(opened.len().max(1));
+    let numbers = Arc::new(std::sync::Mutex::new(numbers(&config, opened.iter().any(|(_, status)| status.live))?));
+    let mut captures = Vec::new();
+    for (index, (batches, SourceStatus { live, name, .. })) in opened.into_iter().enumerate() {
+        let keeper = Keeper { index, live, store: Arc::clone(&store), status: Arc::clone(&status), round: Round::default() };
+        let capture = Capture { node: Arc::clone(&node), limits: config.limits.clone(), threads: config.threads, name };
+        let (failed, numbers) = (failed.clone(), SharedNumbers(Arc::clone(&numbers)));
+        captures.push(thread::spawn(move || capture.run(batches, keeper, numbers, &failed)));
+    }
+    let (trigger, shutdown) = web::shutdown();
+    let served = Served { store: Arc::clone(&store), status, shutdown: shutdown.clone() };
+    let server = tokio::spawn(web::serve(listener, server::router(served, &config.allowed_hosts), shutdown));
+    let expiry = tokio::spawn(async move {
+        let mut period = time::interval(EXPIRY);
+        loop {
+            period.tick().await;
+            store.expire();
+        }
+    });
+    info!(%address, node = %config.node, "The worker is ready");
+    Ok(Running { address, server, trigger, stop, captures, expiry, failures })
+}
+
+/// A live source leaves out what our own servers say on this machine: watching it would make more of it.
+fn leave_out(source: &SourceConfig, own: &[SocketAddr]) -> SourceConfig {
+    let mut source = source.clone();
+    if matches!(source.input, Input::Interface(_)) {
+        let rules = own.iter().map(|address| format!("not (host {} and tcp port {})", address.ip(), address.port()));
+        let rules = source.filter.iter().map(|filter| format!("({filter})")).chain(rules);
+        source.filter = Some(rules.collect::<Vec<_>>().join(" and "));
+    }
+    source
+}
+
+/// A file's streams are 1, 2, 3 …; live ones go on where an earlier run may have stopped.
+fn numbers(config: &Config, live: bool) -> Result<Box<dyn Numbers + Send>, Error> {
+    match &config.data_dir {
+        Some(directory) if live => Reserved::open(directory)
+            .map(|numbers| Box::new(numbers) as Box<dyn Numbers + Send>)
+            .map_err(|cause| Error::DataDirectory { directory: directory.display().to_string(), cause }),
+        _ => Ok(Box::new(Counting::default())),
+    }
+}
+
+/// All sources of a worker number from one sequence.
+struct SharedNumbers(Arc<std::sync::Mutex<Box<dyn Numbers + Send>>>);
+
+impl Numbers for SharedNumbers {
+    fn next(&mut self) -> u64 {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next()
+    }
+}
+
+/// One source and its threads.
+struct Capture {
+    node: Arc<Node>,
+    limits: Limits,
+    threads: usize,
+    name: String,
+}
+
+impl Capture {
+    fn run(self, batches: Box<dyn BatchSource>, keeper: Keeper, mut numbers: SharedNumbers, failed: &mpsc::Sender<CaptureError>) {
+        let (status, index) = (Arc::clone(&keeper.status), keeper.index);
+        let (_, stopped) = rounds::run(self.node, &self.limits, batches, &Keep, keeper, &mut numbers, self.threads);
+        let error = match stopped {
+            Some(Stopped::Capture(error)) => Some(error),
+            _ => None,
+        };
+        status.source(index, |source| {
+            source.ended = true;
+            source.error = error.as_ref().map(whole);
+        });
+        match error {
+            None => info!(source = %self.name, "The source was read to its end"),
+            Some(error) => {
+                error!(error = %whole(&error), "The source is not read any further");
+                // The receiver is gone only when the worker shuts down.
+                drop(failed.try_send(error));
+            }
+        }
+    }
+}
+
+/// An error and its causes in one line.
+fn whole(error: &CaptureError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
+/// Entries are kept as they are.
+struct Keep;
+
+impl Finish for Keep {
+    type Item = Arc<Entry>;
+
+    fn finish(&self, entry: Entry, _buffer: &mut Vec<u8>) -> Option<Arc<Entry>> {
+        Some(Arc::new(entry))
+    }
+}
+
+/// Hands entries to the store, a round at a time.
+struct Keeper {
+    index: usize,
+    live: bool,
+    store: Arc<Store>,
+    status: Arc<Status>,
+    round: Round,
+}
+
+#[derive(Default)]
+struct Round {
+    entries: Vec<Arc<Entry>>,
+    packets: u64,
+    told: Option<Instant>,
+}
+
+/// How often the ledger is copied to where handlers see it.
+const LEDGER_PERIOD: Duration = Duration::from_millis(200);
+
+impl Consume<Arc<Entry>> for Keeper {
+    fn consume(&mut self, entry: Arc<Entry>, _buffer: &[u8]) -> io::Result<()> {
+        self.round.entries.push(entry);
+        Ok(())
+    }
+
+    fn round(&mut self, ledger: Ledger) -> io::Result<()> {
+        if !self.round.entries.is_empty() {
+            for entry in &self.round.entries {
+                self.status.count(entry.protocol.abbr, 1);
+            }
+            self.store.extend(std::mem::take(&mut self.round.entries), self.live);
+        }
+        let packets = ledger.capture.packets;
+        let fresh = packets != self.round.packets;
+        if fresh || self.round.told.is_none_or(|told| told.elapsed() >= LEDGER_PERIOD) {
+            self.round.told = Some(Instant::now());
+            self.round.packets = packets;
+            self.status.source(self.index, |source| {
+                source.ledger = ledger;
+                if fresh {
+                    source.last_packet = Some(Instant::now());
+                }
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! Programs, run and waited for.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    path::Path,
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// What a program did.
+#[derive(Debug)]
+pub struct Ran {
+    /// Its exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub stdout: Vec<u8>,
+    /// What it said.
+    pub stderr: String,
+}
+
+/// Runs to the end, with `input` on its standard input; killed, and a failure, after `limit`.
+pub fn run(command: &mut Command, input: &[u8], limit: Duration) -> Ran {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let mut stdin = child.stdin.take().expect("piped");
+    let input = input.to_vec();
+    // A program may end without reading it all.
+    thread::spawn(move || drop(stdin.write_all(&input)));
+    let id = child.id();
+    let waiting = thread::spawn(move || child.wait_with_output());
+    let deadline = Instant::now() + limit;
+    while !waiting.is_finished() {
+        if Instant::now() > deadline {
+            signal(id, "KILL");
+            panic!("{command:?} still ran after {limit:?}");
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    let Output { status, stdout, stderr } = waiting.join().expect("no panic").expect("a child");
+    Ran { code: status.code(), stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() }
+}
+
+/// Sends a signal to a process that the caller started.
+pub fn signal(id: u32, name: &str) {
+    let status = Command::new("kill").args([format!("-{name}"), id.to_string()]).status();
+    assert!(status.is_ok_and(|status| status.success()), "kill -{name} {id}");
+}
+
+/// `kubeshark tap`, serving.
+#[derive(Debug)]
+pub struct Tap {
+    child: Child,
+    /// Where its hub serves: `127.0.0.1:40123`.
+    pub hub: String,
+    /// What it printed before it served.
+    pub greeting: String,
+}
+
+impl Tap {
+    /// Starts `kubeshark tap` on free ports and waits until it says where it serves.
+    pub fn start(program: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(program)
+            .args(["tap", "--listen", "127.0.0.1:0", "--worker-listen", "127.0.0.1:0"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let mut greeting = String::new();
+        for line in lines.by_ref().map_while(Result::ok) {
+            greeting += &line;
+            greeting.push('\n');
+            if line.starts_with("Press CTRL+C") {
+                break;
+            }
+        }
+        // What it may print later must find a reader.
+        thread::spawn(move || lines.for_each(drop));
+        let hub = greeting.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next()).map(str::to_owned);
+        let hub = hub.unwrap_or_else(|| panic!("no address in what tap printed: {greeting:?}"));
+        Self { child, hub, greeting }
+    }
+
+    /// Sends CTRL+C and waits.
+    pub fn interrupt(mut self) -> ExitStatus {
+        signal(self.child.id(), "INT");
+        self.child.wait().expect("a child")
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The answer to `GET path`: status and body. Speaks HTTP/1.1 by itself, so that tests can send any header.
+pub fn get(address: &str, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
+    let mut request = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n");
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        request += &format!("Host: {address}\r\n");
+    }
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    request += "\r\n";
+    let mut stream = std::net::TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
+    stream.write_all(request.as_bytes()).expect("a connection");
+    let mut answer = Vec::new();
+    // A connection that is reset after the answer still gave it.
+    drop(stream.read_to_end(&mut answer));
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = status.unwrap_or_else(|| panic!("GET {path}: no answer but {answer:?}"));
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    (status, body.to_owned())
+}
