@@ -1,0 +1,641 @@
+//! Requests and responses as users see them: HAR 1.2 with maps for lists.
+
+use api::{Payload, Protocol, Row, Section, Summary};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use kfl::{Lent, List, Record, Value};
+
+use super::{
+    HINT_CONNECT, HINT_HEAD, HTTP_10, HTTP_11, broken,
+    form::{self, Param},
+    framing::{Body, Length, Partial},
+    parser::{Head, StartLine},
+    text::{Map, MultiMap, Span, Text, Texts},
+};
+use crate::{
+    Limits, Message, Role,
+    body::{Decoded, decode},
+    dissector::Part,
+};
+
+/// `headersSize`: HAR's word for "not known"; the original never knows it.
+const UNKNOWN_SIZE: i64 = -1;
+
+/// What was asked.
+#[derive(Debug)]
+struct Request {
+    text: Text,
+    method: Span,
+    target: Span,
+    version: Span,
+    path: Span,
+    headers: Vec<(Span, Span)>,
+    cookies: Vec<(Span, Span)>,
+    query: Vec<(Span, Span)>,
+    /// As the head says: -1 for chunks.
+    body_size: i64,
+    post: Option<PostData>,
+}
+
+/// The body of a request.
+#[derive(Debug)]
+struct PostData {
+    mime_type: Box<str>,
+    params: Params,
+    body: TextOrBytes,
+}
+
+#[derive(Debug)]
+struct Params(Vec<Param>);
+
+/// A body that is shown as text where it is UTF-8.
+#[derive(Debug)]
+enum TextOrBytes {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+/// What was answered.
+#[derive(Debug)]
+struct Response {
+    text: Text,
+    version: Span,
+    status: u16,
+    headers: Vec<(Span, Span)>,
+    cookies: Vec<(Span, Span)>,
+    /// As the head says; 0 where it does not.
+    body_size: i64,
+    content: Content,
+}
+
+/// The body of a response, without its encodings.
+#[derive(Debug)]
+struct Content {
+    mime_type: Span,
+    /// Prints as base64.
+    text: Vec<u8>,
+    /// Its length; more than the bytes kept where a limit cut it.
+    size: i64,
+}
+
+/// Makes the message of a head and what came of its body.
+pub(super) fn build(partial: Partial, requests: bool, limits: &Limits) -> Message {
+    let Partial { head, mut body, .. } = partial;
+    let (line, error) = (head.line, body.broken.then(broken));
+    let (gap, cut) = (body.gap, body.truncated || body.broken);
+    let mut notes = Notes { ambiguous: head.ambiguous || body.ambiguous, truncated: head.truncated || cut };
+    body.bytes.shrink_to_fit();
+    let (role, version, hint, payload): (_, _, _, Box<dyn Part>) = match line {
+        StartLine::Request { method, target, version } => {
+            let hint = match head.text.get(method) {
+                "HEAD" => HINT_HEAD,
+                "CONNECT" => HINT_CONNECT,
+                _ => 0,
+            };
+            let protocol = protocol(head.text.get(version));
+            let request = Request::new(head, [method, target, version], body, &mut notes, limits);
+            (Role::Request, protocol, hint, Box::new(request))
+        }
+        StartLine::Status { version, code } => {
+            let role = if code / 100 == 1 && code != 101 { Role::Interim } else { Role::Response };
+            let protocol = protocol(head.text.get(version));
+            (role, protocol, 0, Box::new(Response::new(head, version, code, body, &mut notes, limits)))
+        }
+    };
+    debug_assert_eq!(requests, role == Role::Request);
+    let Notes { ambiguous, truncated } = notes;
+    Message { protocol: version, role, payload, key: None, hint, ambiguous, truncated, gap, error }
+}
+
+fn protocol(version: &str) -> &'static Protocol {
+    if matches!(version, "HTTP/1.0" | "HTTP/0.9" | "") { &HTTP_10 } else { &HTTP_11 }
+}
+
+/// What building finds out about the message.
+struct Notes {
+    ambiguous: bool,
+    truncated: bool,
+}
+
+impl Request {
+    fn new(head: Head, line: [Span; 3], body: Body, notes: &mut Notes, limits: &Limits) -> Self {
+        let [method, target, version] = line;
+        let Head { mut text, fields: headers, cookies, length, .. } = head;
+        let (path, query) = split_target(&mut text, target);
+        let query = query_pairs(&mut text, query, limits, notes);
+        let pairs = cookies.iter().flat_map(|cookie| {
+            let cookies = text.get(*cookie).split(';').map(str::trim);
+            cookies
+                .filter(|pair| !pair.is_empty())
+                .map(|pair| split_cookie(&text, *cookie, pair))
+                .collect::<Vec<_>>()
+        });
+        let cookies = pairs.collect();
+        let cookies = joined(&mut text, cookies);
+        let (sized, body_size) = match length {
+            Length::Chunked(_) => (true, -1),
+            Length::Exactly(len) => (len > 0, i64::try_from(len).unwrap_or(i64::MAX)),
+            Length::Absent | Length::Unknown => (false, 0),
+        };
+        let post = sized.then(|| {
+            let map = Map { text: &text, rows: &headers };
+            let bytes = plain(body, &map, &length, notes, limits).0;
+            let mime_type = map.find("Content-Type").map(|value| text.get(value)).unwrap_or_default();
+            PostData::new(mime_type.into(), bytes, notes, limits)
+        });
+        text.shrink();
+        Self { text, method, target, version, path, headers, cookies, query, body_size, post }
+    }
+
+    fn headers(&self) -> Map<'_> {
+        Map { text: &self.text, rows: &self.headers }
+    }
+
+    fn cookies(&self) -> Map<'_> {
+        Map { text: &self.text, rows: &self.cookies }
+    }
+
+    fn query(&self) -> MultiMap<'_> {
+        MultiMap { text: &self.text, rows: &self.query }
+    }
+
+    fn target(&self) -> &str {
+        self.text.get(self.target)
+    }
+
+    fn segments(&self) -> Texts<'_> {
+        let path = self.text.get(self.path);
+        Texts(path.split('/').skip(1).collect())
+    }
+}
+
+/// The path of a target and its query: RFC 9112 §3.2. A target that is no URL is all path.
+fn split_target(text: &mut Text, target: Span) -> (Span, Span) {
+    let whole = text.get(target);
+    let place = whole.split_once('#').map_or(whole, |(place, _)| place);
+    let (before, query) = place.split_once('?').unwrap_or((place, ""));
+    let path = match before.split_once("://") {
+        Some((scheme, rest))
+            if !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) =>
+        {
+            rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or_default()
+        }
+        // `host:port` of CONNECT is no URL.
+        _ if !before.starts_with('/') && before.contains(':') => return (target, Span::default()),
+        _ => before,
+    };
+    let query = if query.is_empty() { Span::default() } else { text.within(target, query) };
+    if !path.contains('%') {
+        let path = if path.is_empty() { Span::default() } else { text.within(target, path) };
+        return (path, query);
+    }
+    match form::unescaped_path(path) {
+        Some(path) => (text.push(&path), query),
+        None => (target, Span::default()),
+    }
+}
+
+/// Sorted by name; values of one name in the order of the text.
+fn query_pairs(text: &mut Text, query: Span, limits: &Limits, notes: &mut Notes) -> Vec<(Span, Span)> {
+    if query.is_empty() {
+        return Vec::new();
+    }
+    let mut pairs: Vec<(String, String)> =
+        form::pairs(text.get(query)).take(limits.form_params + 1).collect();
+    notes.truncated |= pairs.len() > limits.form_params;
+    pairs.truncate(limits.form_params);
+    pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
+    pairs.iter().map(|(name, value)| (text.push(name), text.push(value))).collect()
+}
+
+fn split_cookie(text: &Text, whole: Span, pair: &str) -> (Span, Span) {
+    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    let part = |part: &str| if part.is_empty() { Span::default() } else { text.within(whole, part) };
+    (part(name.trim()), part(value.trim()))
+}
+
+/// Sorted by name, values of equal names joined with `,`.
+fn joined(text: &mut Text, mut rows: Vec<(Span, Span)>) -> Vec<(Span, Span)> {
+    rows.sort_by(|(a, _), (b, _)| text.get(*a).cmp(text.get(*b)));
+    let mut merged: Vec<(Span, Span)> = Vec::with_capacity(rows.len());
+    for group in
+        rows.chunk_by(|(a, _), (b, _)| text.get(*a) == text.get(*b)).map(<[_]>::to_vec).collect::<Vec<_>>()
+    {
+        match group.as_slice() {
+            [] => {}
+            [row] => merged.push(*row),
+            [(name, _), ..] => {
+                let values: Vec<&str> = group.iter().map(|(_, value)| text.get(*value)).collect();
+                let values = values.join(",");
+                merged.push((*name, text.push(&values)));
+            }
+        }
+    }
+    merged
+}
+
+/// A body without its transfer codings and content encodings; and whether anything was undone.
+///
+/// What cannot be decoded stays as it was sent, `truncated` if it was cut and `ambiguous` if it was not.
+fn plain(
+    body: Body,
+    headers: &Map<'_>,
+    length: &Length,
+    notes: &mut Notes,
+    limits: &Limits,
+) -> (Vec<u8>, bool) {
+    let transfer = match length {
+        Length::Chunked(codings) => codings.iter().map(String::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let content = headers.find("Content-Encoding").map(|value| headers.text.get(value)).unwrap_or_default();
+    let content = content
+        .split(',')
+        .map(str::trim)
+        .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"));
+    let codings: Vec<&str> = content.chain(transfer).collect();
+    let cut = body.truncated || body.broken;
+    let mut bytes = body.bytes;
+    if codings.is_empty() || bytes.is_empty() {
+        return (bytes, false);
+    }
+    if codings.len() > limits.encodings {
+        notes.truncated = true;
+        return (bytes, false);
+    }
+    let mut undone = false;
+    for coding in codings.iter().rev() {
+        match decode(coding, &bytes, limits) {
+            Decoded::Whole(decoded) => bytes = decoded,
+            Decoded::Part(decoded) => {
+                notes.truncated = true;
+                bytes = decoded;
+            }
+            Decoded::Not => {
+                notes.ambiguous |= !cut;
+                return (bytes, undone);
+            }
+        }
+        undone = true;
+    }
+    bytes.shrink_to_fit();
+    (bytes, undone)
+}
+
+impl PostData {
+    fn new(mime_type: Box<str>, bytes: Vec<u8>, notes: &mut Notes, limits: &Limits) -> Self {
+        let media = mime_type.split(';').next().unwrap_or_default().trim();
+        let mut params = Vec::new();
+        if media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            let text = String::from_utf8_lossy(&bytes);
+            let pairs = form::pairs(text.trim_end()).take(limits.form_params + 1);
+            params =
+                pairs.map(|(name, value)| Param { name, value: Some(value), ..Param::default() }).collect();
+        } else if media.eq_ignore_ascii_case("multipart/form-data")
+            // RFC 2046 §5.1.1: at most 70 characters.
+            && let Some(boundary) = form::field_param(&mime_type, "boundary").filter(|text| (1..=70).contains(&text.len()))
+        {
+            params = form::multipart(&bytes, boundary, limits.form_params + 1).0;
+        }
+        notes.truncated |= params.len() > limits.form_params;
+        params.truncate(limits.form_params);
+        let bytes = if params.is_empty() { bytes } else { Vec::new() };
+        let body = String::from_utf8(bytes)
+            .map_or_else(|error| TextOrBytes::Bytes(error.into_bytes()), TextOrBytes::Text);
+        Self { mime_type, params: Params(params), body }
+    }
+}
+
+impl Response {
+    fn new(head: Head, version: Span, status: u16, body: Body, notes: &mut Notes, limits: &Limits) -> Self {
+        let Head { mut text, fields: headers, cookies, length, .. } = head;
+        // Of `Set-Cookie: a=1; Path=/`, the pair before the attributes (RFC 6265 §4.1).
+        let pairs = cookies.iter().map(|cookie| {
+            let pair = text.get(*cookie).split(';').next().unwrap_or_default();
+            split_cookie(&text, *cookie, pair)
+        });
+        let cookies = pairs.collect();
+        let cookies = joined(&mut text, cookies);
+        let total = body.total;
+        let map = Map { text: &text, rows: &headers };
+        let mime_type = map.find("Content-Type").unwrap_or_default();
+        let (bytes, decoded) = plain(body, &map, &length, notes, limits);
+        let size = if decoded { bytes.len() as u64 } else { total };
+        let content = Content { mime_type, size: i64::try_from(size).unwrap_or(i64::MAX), text: bytes };
+        let body_size = match length {
+            Length::Exactly(len) => i64::try_from(len).unwrap_or(i64::MAX),
+            _ => 0,
+        };
+        text.shrink();
+        Self { text, version, status, headers, cookies, body_size, content }
+    }
+
+    fn headers(&self) -> Map<'_> {
+        Map { text: &self.text, rows: &self.headers }
+    }
+
+    fn cookies(&self) -> Map<'_> {
+        Map { text: &self.text, rows: &self.cookies }
+    }
+
+    fn redirect_url(&self) -> &str {
+        let location = (self.status / 100 == 3).then(|| self.headers().find("Location")).flatten();
+        location.map(|value| self.text.get(value)).unwrap_or_default()
+    }
+}
+
+fn made<'a>(record: impl Record + 'a) -> Value<'a> {
+    Value::Record(Lent::Made(Box::new(record)))
+}
+
+fn version(text: &str) -> Value<'_> {
+    Value::text(if text.is_empty() { "HTTP/0.9" } else { text })
+}
+
+kfl::record! {
+    impl Record for Request as request {
+        "bodySize" => Value::Int(request.body_size),
+        "cookies" => made(request.cookies()),
+        "headers" => made(request.headers()),
+        "headersSize" => Value::Int(UNKNOWN_SIZE),
+        "httpVersion" => version(request.text.get(request.version)),
+        "method" => Value::text(request.text.get(request.method)),
+        "path" => Value::text(request.text.get(request.path)),
+        "pathSegments" => Value::List(Lent::Made(Box::new(request.segments()))),
+        "postData" => request.post.as_ref().map(|post| Value::record(post)),
+        "queryString" => made(request.query()),
+        "targetUri" => Value::text(request.target()),
+        "url" => Value::text(request.target()),
+    }
+}
+
+kfl::record! {
+    impl Record for PostData as post {
+        "encoding" => matches!(post.body, TextOrBytes::Bytes(_)).then(|| Value::text("base64")),
+        "mimeType" => Value::text(&post.mime_type),
+        "params" => Value::list(&post.params),
+        "text" => match &post.body {
+            TextOrBytes::Text(text) => Value::text(text),
+            TextOrBytes::Bytes(bytes) => Value::Base64(bytes),
+        },
+    }
+}
+
+kfl::record! {
+    impl Record for Response as response {
+        "bodySize" => Value::Int(response.body_size),
+        "content" => made(ContentOf(response)),
+        "cookies" => made(response.cookies()),
+        "headers" => made(response.headers()),
+        "headersSize" => Value::Int(UNKNOWN_SIZE),
+        "httpVersion" => version(response.text.get(response.version)),
+        "redirectURL" => Value::text(response.redirect_url()),
+        "status" => Value::Int(i64::from(response.status)),
+        "statusText" => Value::text(reason(response.status)),
+    }
+}
+
+struct ContentOf<'a>(&'a Response);
+
+kfl::record! {
+    impl Record for ContentOf<'_> as content {
+        "encoding" => Value::text("base64"),
+        "mimeType" => Value::text(content.0.text.get(content.0.content.mime_type)),
+        "size" => Value::Int(content.0.content.size),
+        "text" => (!content.0.content.text.is_empty()).then(|| Value::Base64(&content.0.content.text)),
+    }
+}
+
+impl List for Params {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn at(&self, index: usize) -> Option<Value<'_>> {
+        self.0.get(index).map(|param| Value::record(param))
+    }
+}
+
+impl Part for Request {}
+impl Part for Response {}
+
+const SPAN_PAIR: usize = size_of::<(Span, Span)>();
+
+impl Payload for Request {
+    fn heap_size(&self) -> usize {
+        let rows = self.headers.capacity() + self.cookies.capacity() + self.query.capacity();
+        let post = self.post.as_ref().map_or(0, |post| {
+            let body = match &post.body {
+                TextOrBytes::Text(text) => text.capacity(),
+                TextOrBytes::Bytes(bytes) => bytes.capacity(),
+            };
+            body + post.mime_type.len() + post.params.0.iter().map(Param::heap_size).sum::<usize>()
+        });
+        size_of::<Self>() + self.text.heap_size() + rows * SPAN_PAIR + post
+    }
+
+    fn summary(&self) -> Summary {
+        let (method, path) = (self.text.get(self.method), self.text.get(self.path));
+        Summary {
+            method: method.to_owned(),
+            method_query: format!("request.method == {}", quoted(method)),
+            summary: path.to_owned(),
+            summary_query: format!("request.path == {}", quoted(path)),
+            ..Summary::default()
+        }
+    }
+
+    fn sections(&self) -> Vec<Section> {
+        let path = self.text.get(self.path);
+        let mut sections = vec![table(
+            "Details",
+            vec![
+                Row::new("Method", self.text.get(self.method), "request.method"),
+                Row::new("Target URI", self.target(), "request.targetUri"),
+                Row::new("Path", path, "request.path"),
+                Row::new("Body Size (bytes)", self.body_size, "request.bodySize"),
+            ],
+        )];
+        let segments = self.segments().0;
+        if segments.len() > 1 {
+            let rows = segments.iter().enumerate();
+            let rows = rows.map(|(index, segment)| {
+                Row::new(index.to_string(), segment, format!("request.pathSegments[{index}]"))
+            });
+            sections.push(table("Path Segments", rows.collect()));
+        }
+        sections.push(table("Headers", map_rows(&self.headers(), "request.headers")));
+        sections.push(table("Cookies", map_rows(&self.cookies(), "request.cookies")));
+        sections.push(table("Query String", query_rows(&self.query())));
+        if let Some(post) = &self.post {
+            sections.push(post.section());
+        }
+        sections
+    }
+
+    fn as_record(&self) -> &dyn Record {
+        self
+    }
+}
+
+impl PostData {
+    fn section(&self) -> Section {
+        if !self.params.0.is_empty() {
+            let rows = self.params.0.iter().enumerate().map(|(index, param)| {
+                let value = param.file_name.as_deref().or(param.value.as_deref()).unwrap_or_default();
+                Row::new(param.name.clone(), value, format!("request.postData.params[{index}].value"))
+            });
+            let media = self.mime_type.split(';').next().unwrap_or_default();
+            return table(&format!("POST Data ({media})"), rows.collect());
+        }
+        let (encoding, text) = match &self.body {
+            TextOrBytes::Text(text) => ("", text.clone()),
+            TextOrBytes::Bytes(bytes) => ("base64", STANDARD.encode(bytes)),
+        };
+        Section::Body {
+            title: "POST Data (text/plain)".to_owned(),
+            encoding,
+            mime_type: self.mime_type.to_string(),
+            selector: "request.postData.text".to_owned(),
+            text,
+        }
+    }
+}
+
+impl Payload for Response {
+    fn heap_size(&self) -> usize {
+        let rows = self.headers.capacity() + self.cookies.capacity();
+        size_of::<Self>() + self.text.heap_size() + rows * SPAN_PAIR + self.content.text.capacity()
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            status: i64::from(self.status),
+            status_query: format!("response.status == {}", self.status),
+            ..Summary::default()
+        }
+    }
+
+    fn sections(&self) -> Vec<Section> {
+        let mut sections = vec![
+            table(
+                "Details",
+                vec![
+                    Row::new("Status", self.status, "response.status"),
+                    Row::new("Status Text", reason(self.status), "response.statusText"),
+                    Row::new("Body Size (bytes)", self.body_size, "response.bodySize"),
+                ],
+            ),
+            table("Headers", map_rows(&self.headers(), "response.headers")),
+            table("Cookies", map_rows(&self.cookies(), "response.cookies")),
+        ];
+        if !self.content.text.is_empty() {
+            sections.push(Section::Body {
+                title: "Body".to_owned(),
+                encoding: "base64",
+                mime_type: self.text.get(self.content.mime_type).to_owned(),
+                selector: "response.content.text".to_owned(),
+                text: STANDARD.encode(&self.content.text),
+            });
+        }
+        sections
+    }
+
+    fn as_record(&self) -> &dyn Record {
+        self
+    }
+}
+
+fn table(title: &str, rows: Vec<Row>) -> Section {
+    Section::Table { title: title.to_owned(), rows }
+}
+
+fn map_rows(map: &Map<'_>, selector: &str) -> Vec<Row> {
+    let rows = map.rows.iter().map(|(name, value)| (map.text.get(*name), map.text.get(*value)));
+    rows.map(|(name, value)| Row::new(name, value, format!("{selector}[{}]", quoted(name)))).collect()
+}
+
+fn query_rows(query: &MultiMap<'_>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (name, group) in query.groups() {
+        let selector = format!("request.queryString[{}]", quoted(name));
+        for (index, (_, value)) in group.iter().enumerate() {
+            let selector = if group.len() == 1 { selector.clone() } else { format!("{selector}[{index}]") };
+            rows.push(Row::new(name, query.text.get(*value), selector));
+        }
+    }
+    rows
+}
+
+/// As a string of the filter language.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// The reason phrases of the IANA registry, in Go's spelling, which the original shows.
+fn reason(status: u16) -> &'static str {
+    match status {
+        100 => "Continue",
+        101 => "Switching Protocols",
+        102 => "Processing",
+        103 => "Early Hints",
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        203 => "Non-Authoritative Information",
+        204 => "No Content",
+        205 => "Reset Content",
+        206 => "Partial Content",
+        207 => "Multi-Status",
+        208 => "Already Reported",
+        226 => "IM Used",
+        300 => "Multiple Choices",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        305 => "Use Proxy",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Request Entity Too Large",
+        414 => "Request URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Requested Range Not Satisfiable",
+        417 => "Expectation Failed",
+        418 => "I'm a teapot",
+        421 => "Misdirected Request",
+        422 => "Unprocessable Entity",
+        423 => "Locked",
+        424 => "Failed Dependency",
+        425 => "Too Early",
+        426 => "Upgrade Required",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        451 => "Unavailable For Legal Reasons",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        506 => "Variant Also Negotiates",
+        507 => "Insufficient Storage",
+        508 => "Loop Detected",
+        510 => "Not Extended",
+        511 => "Network Authentication Required",
+        _ => "",
+    }
+}

@@ -1,0 +1,383 @@
+//! Requests meet their responses.
+
+use std::collections::VecDeque;
+
+use api::{Fault, FaultKind, Flags};
+use flow::{Close, Direction, Ordinal, Timestamp};
+
+use crate::{Counters, Half, Key, Limits, Message, Transaction};
+
+/// A message with what the session knows of it.
+#[derive(Debug)]
+pub(crate) struct Stamped {
+    pub(crate) message: Message,
+    pub(crate) direction: Direction,
+    pub(crate) first: Timestamp,
+    pub(crate) last: Timestamp,
+    pub(crate) size: u64,
+    pub(crate) overlap: bool,
+}
+
+/// What became of responses that a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// So many bytes were lost.
+    Gap(u64),
+    /// They could not be understood.
+    Malformed,
+}
+
+/// Where transactions and counts go.
+pub(crate) struct Sink<'a> {
+    pub(crate) limits: &'a Limits,
+    pub(crate) counters: &'a mut Counters,
+    pub(crate) out: &'a mut Vec<Transaction>,
+    pub(crate) ordinal: Ordinal,
+}
+
+/// The open messages of one flow.
+///
+/// With keys (DNS), a response answers the oldest request of the same key. Without (HTTP/1), it answers the oldest
+/// request, but for what is known of losses: after a lost response, it answers the last request that was sent
+/// before it, because a client that does not pipeline asks again only when it was answered; and where requests may
+/// be missing, it does not answer a request that was sent after it.
+#[derive(Debug, Default)]
+pub(crate) struct Pairing {
+    midstream: bool,
+    /// Requests may be missing: the capture began in the middle, or lost some.
+    requests_lost: bool,
+    /// Responses were lost, when this many requests were open.
+    responses_lost: Option<(Loss, usize)>,
+    /// Oldest first. The first `spent` were given up and only keep their place in the order.
+    requests: VecDeque<Open>,
+    spent: usize,
+    /// What `requests` hold on the heap.
+    bytes: usize,
+    /// Responses that came before their request, oldest first.
+    responses: VecDeque<Stamped>,
+}
+
+#[derive(Debug)]
+struct Open {
+    stamped: Option<Stamped>,
+    key: Option<Key>,
+    direction: Direction,
+    hint: u8,
+    first: Timestamp,
+    last: Timestamp,
+    bytes: usize,
+}
+
+/// Why a request has no response.
+#[derive(Clone, Copy, Debug)]
+enum Unanswered {
+    Ended(Close),
+    Timeout,
+    Lost(Loss),
+    Limit,
+}
+
+impl Pairing {
+    pub(crate) fn new(midstream: bool) -> Self {
+        Self { midstream, requests_lost: midstream, ..Self::default() }
+    }
+
+    /// Whether something waits that may not come.
+    pub(crate) fn waits(&self) -> bool {
+        self.requests.len() > self.spent || !self.responses.is_empty()
+    }
+
+    /// The hint of the request that a response beginning at `first` would answer, if the order decides.
+    pub(crate) fn expected(&self, direction: Direction, first: Timestamp) -> Option<u8> {
+        let open = self.requests.get(self.next_in_order(first)?)?;
+        (open.direction != direction).then_some(open.hint)
+    }
+
+    /// Messages of one direction may be missing from here on.
+    pub(crate) fn lost(&mut self, requests: bool, loss: Loss) {
+        if requests {
+            self.requests_lost = true;
+        } else if !self.requests.is_empty() {
+            let loss = match (self.responses_lost, loss) {
+                (Some((Loss::Gap(before), _)), Loss::Gap(len)) => Loss::Gap(before + len),
+                _ => loss,
+            };
+            self.responses_lost = Some((loss, self.requests.len()));
+        }
+    }
+
+    pub(crate) fn request(&mut self, request: Stamped, sink: &mut Sink<'_>) {
+        let early = match request.message.key {
+            Some(key) => self.responses.iter().position(|response| {
+                response.direction != request.direction
+                    && response.message.key.is_some_and(|other| other.matches(key))
+            }),
+            None if self.requests_lost => None,
+            None => self.responses.iter().position(|response| response.message.key.is_none()),
+        };
+        if let Some(response) = early.and_then(|at| self.responses.remove(at)) {
+            return self.pair(request, response, sink);
+        }
+        let open = Open {
+            key: request.message.key,
+            direction: request.direction,
+            hint: request.message.hint,
+            first: request.first,
+            last: request.last,
+            bytes: request.message.payload.heap_size(),
+            stamped: Some(request),
+        };
+        self.bytes += open.bytes;
+        self.requests.push_back(open);
+        while self.requests.len() - self.spent > sink.limits.waiting || self.bytes > sink.limits.waiting_bytes
+        {
+            self.give_up_oldest(Unanswered::Limit, sink);
+        }
+    }
+
+    pub(crate) fn response(&mut self, response: Stamped, sink: &mut Sink<'_>) {
+        let key = response.message.key;
+        let at = match key {
+            Some(key) => self.requests.iter().position(|request| {
+                request.direction != response.direction && request.key.is_some_and(|other| other.matches(key))
+            }),
+            None => self.next_in_order(response.first),
+        };
+        let Some(at) = at else {
+            return self.hold(response, sink);
+        };
+        let mut together = false;
+        if key.is_none() {
+            if let Some((loss, _)) = self.responses_lost.take() {
+                together = self.sent_together(at);
+                self.give_up_before(at, loss, sink);
+            }
+        } else {
+            return self.answer(at, response, sink);
+        }
+        let mut response = response;
+        response.message.ambiguous |= together;
+        self.answer(0, response, sink);
+    }
+
+    /// A tick: gives up what waited too long. `answering` says that bytes of the next response are there already.
+    pub(crate) fn tick(
+        &mut self,
+        now: Timestamp,
+        answer: std::time::Duration,
+        answering: bool,
+        sink: &mut Sink<'_>,
+    ) {
+        let older = |then: Timestamp, by: std::time::Duration| {
+            i128::from(now.0) - i128::from(then.0) >= i128::try_from(by.as_nanos()).unwrap_or(i128::MAX)
+        };
+        while self.responses.front().is_some_and(|held| older(held.last, sink.limits.hold)) {
+            if let Some(response) = self.responses.pop_front() {
+                self.alone(response, sink);
+            }
+        }
+        while !answering && self.requests.get(self.spent).is_some_and(|open| older(open.last, answer)) {
+            self.give_up_oldest(Unanswered::Timeout, sink);
+        }
+    }
+
+    /// The flow ended: everything open becomes an entry.
+    pub(crate) fn close(&mut self, why: Close, sink: &mut Sink<'_>) {
+        let lost = self.responses_lost.take();
+        for (at, open) in std::mem::take(&mut self.requests).into_iter().enumerate() {
+            let reason = match lost {
+                Some((loss, open_then)) if at < open_then => Unanswered::Lost(loss),
+                _ => Unanswered::Ended(why),
+            };
+            self.unanswered(open, reason, sink);
+        }
+        for response in std::mem::take(&mut self.responses) {
+            self.alone(response, sink);
+        }
+    }
+
+    fn next_in_order(&self, first: Timestamp) -> Option<usize> {
+        if let Some((_, open_then)) = self.responses_lost {
+            let upto = self.requests.len().min(open_then + 1);
+            return self.requests.iter().take(upto).rposition(|request| request.last <= first);
+        }
+        let next = self.requests.front()?;
+        (!self.requests_lost || next.first <= first).then_some(0)
+    }
+
+    /// Whether the request at `at` was sent with the one before it, so that their order tells nothing.
+    fn sent_together(&self, at: usize) -> bool {
+        let before = at.checked_sub(1).and_then(|before| self.requests.get(before));
+        before.zip(self.requests.get(at)).is_some_and(|(before, request)| request.first <= before.last)
+    }
+
+    fn give_up_before(&mut self, at: usize, loss: Loss, sink: &mut Sink<'_>) {
+        let mut loss = loss;
+        for _ in 0..at {
+            if let Some(open) = self.take(0) {
+                self.unanswered(open, Unanswered::Lost(loss), sink);
+                if let Loss::Gap(len) = &mut loss {
+                    *len = 0;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, at: usize) -> Option<Open> {
+        let open = self.requests.remove(at)?;
+        self.bytes = self.bytes.saturating_sub(open.bytes);
+        if at < self.spent {
+            self.spent -= 1;
+        }
+        Some(open)
+    }
+
+    fn answer(&mut self, at: usize, response: Stamped, sink: &mut Sink<'_>) {
+        match self.take(at).and_then(|open| open.stamped) {
+            Some(request) => self.pair(request, response, sink),
+            None => self.alone(response, sink),
+        }
+    }
+
+    fn hold(&mut self, response: Stamped, sink: &mut Sink<'_>) {
+        if response.message.key.is_none() && self.requests_lost {
+            return self.alone(response, sink);
+        }
+        self.responses.push_back(response);
+        if self.responses.len() > sink.limits.held
+            && let Some(oldest) = self.responses.pop_front()
+        {
+            self.alone(oldest, sink);
+        }
+    }
+
+    /// The oldest open request becomes an entry. Where the order decides, its place is kept: its response may come.
+    fn give_up_oldest(&mut self, why: Unanswered, sink: &mut Sink<'_>) {
+        let Some(oldest) = self.requests.get_mut(self.spent) else {
+            self.bytes = 0;
+            return;
+        };
+        self.bytes = self.bytes.saturating_sub(std::mem::take(&mut oldest.bytes));
+        if oldest.key.is_some() {
+            if let Some(open) = self.requests.remove(self.spent) {
+                self.unanswered(open, why, sink);
+            }
+            return;
+        }
+        let open = Open { stamped: oldest.stamped.take(), ..*oldest };
+        self.spent += 1;
+        self.unanswered(open, why, sink);
+        if self.spent > sink.limits.waiting {
+            self.take(0);
+            self.lost(false, Loss::Malformed);
+        }
+    }
+
+    fn pair(&self, request: Stamped, response: Stamped, sink: &mut Sink<'_>) {
+        sink.counters.paired += 1;
+        self.emit(Some(request), Some(response), None, 0, sink);
+    }
+
+    fn alone(&self, mut response: Stamped, sink: &mut Sink<'_>) {
+        sink.counters.requests_missing += 1;
+        response.message.payload.without_request();
+        let fault = Fault { kind: FaultKind::Timeout, message: "the request that this answers was not seen" };
+        self.emit(None, Some(response), Some(fault), 0, sink);
+    }
+
+    fn unanswered(&self, open: Open, why: Unanswered, sink: &mut Sink<'_>) {
+        let Some(request) = open.stamped else {
+            return;
+        };
+        let counters = &mut *sink.counters;
+        let (row, kind, message) = match why {
+            Unanswered::Ended(Close::Finished) => (
+                &mut counters.unanswered_closed,
+                FaultKind::Connection,
+                "the connection was closed before a response came",
+            ),
+            Unanswered::Ended(Close::Reset) => (
+                &mut counters.unanswered_reset,
+                FaultKind::Connection,
+                "the connection was reset before a response came",
+            ),
+            Unanswered::Ended(Close::EndOfCapture) => (
+                &mut counters.unanswered_capture_end,
+                FaultKind::Timeout,
+                "the capture ended before a response came",
+            ),
+            Unanswered::Ended(Close::Idle | Close::Evicted | Close::Reused) => (
+                &mut counters.unanswered_dropped,
+                FaultKind::Timeout,
+                "no response came while the flow was followed",
+            ),
+            Unanswered::Timeout => {
+                (&mut counters.unanswered_timeout, FaultKind::Timeout, "no response came in time")
+            }
+            Unanswered::Lost(Loss::Gap(_)) => (
+                &mut counters.unanswered_gap,
+                FaultKind::Connection,
+                "the response was lost in a gap of the capture",
+            ),
+            Unanswered::Lost(Loss::Malformed) => (
+                &mut counters.unanswered_malformed,
+                FaultKind::Dissection,
+                "the response could not be understood",
+            ),
+            Unanswered::Limit => (
+                &mut counters.unanswered_limit,
+                FaultKind::Timeout,
+                "too many requests of this flow waited for a response",
+            ),
+        };
+        *row += 1;
+        let gap = if let Unanswered::Lost(Loss::Gap(len)) = why { len } else { 0 };
+        self.emit(Some(request), None, Some(Fault { kind, message }), gap, sink);
+    }
+
+    fn emit(
+        &self,
+        request: Option<Stamped>,
+        response: Option<Stamped>,
+        fault: Option<Fault>,
+        gap: u64,
+        sink: &mut Sink<'_>,
+    ) {
+        let mut flags = Flags {
+            midstream: self.midstream,
+            request_missing: request.is_none(),
+            response_missing: response.is_none(),
+            gap,
+            ..Flags::default()
+        };
+        let mut error = fault;
+        for half in [&request, &response].into_iter().flatten() {
+            flags.ambiguous |= half.message.ambiguous;
+            flags.overlap |= half.overlap;
+            flags.truncated |= half.message.truncated;
+            flags.gap += half.message.gap;
+            sink.counters.truncated += u64::from(half.message.truncated);
+            error = error.or_else(|| half.message.error.clone());
+        }
+        let Some(spoken) = request.as_ref().or(response.as_ref()) else {
+            return;
+        };
+        let swapped = match (&request, &response) {
+            (Some(request), _) => request.direction == Direction::ToClient,
+            (None, response) => response.as_ref().is_some_and(|half| half.direction == Direction::ToServer),
+        };
+        sink.out.push(Transaction {
+            protocol: spoken.message.protocol,
+            swapped,
+            ordinal: sink.ordinal,
+            request: request.map(half),
+            response: response.map(half),
+            error,
+            flags,
+        });
+    }
+}
+
+fn half(stamped: Stamped) -> Half {
+    Half { payload: stamped.message.payload, first: stamped.first, last: stamped.last, size: stamped.size }
+}
