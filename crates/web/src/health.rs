@@ -100,9 +100,15 @@ impl Metric<'_> {
         self.with(&[], value);
     }
 
-    /// A value of these labels.
+    /// A value of these labels, in a chain of values.
     #[expect(clippy::return_self_not_must_use, reason = "the last of a chain of values is not used")]
-    pub fn with(self, labels: &[(&str, &str)], value: impl Display) -> Self {
+    pub fn with(mut self, labels: &[(&str, &str)], value: impl Display) -> Self {
+        self.add(labels, value);
+        self
+    }
+
+    /// A value of these labels.
+    pub fn add(&mut self, labels: &[(&str, &str)], value: impl Display) {
         self.text.push_str(self.name);
         let mut separator = "{";
         for (name, label) in labels {
@@ -112,7 +118,6 @@ impl Metric<'_> {
         }
         self.text.push_str(if labels.is_empty() { " " } else { "} " });
         self.text.extend([&value.to_string(), "\n"]);
-        self
     }
 }
 

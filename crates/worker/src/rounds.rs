@@ -40,7 +40,7 @@ pub(crate) trait BatchSource: Send {
     fn fill(&mut self, batch: &mut Batch) -> Result<(), CaptureError>;
 
     /// What was captured and decoded so far.
-    fn account(&self) -> (CaptureStats, flow::DecodeCounters);
+    fn account(&mut self) -> (CaptureStats, flow::DecodeCounters);
 }
 
 /// Turns an entry into what the consumer wants. Runs on any thread.
@@ -98,9 +98,9 @@ impl<T> Default for Output<T> {
 }
 
 /// The parts that tasks take turns with. No two tasks of a round touch the same one.
-struct Engine<'a, S, F: Finish, C> {
+struct Engine<'a, F: Finish, C> {
     node: Arc<Node>,
-    source: Mutex<S>,
+    source: Mutex<Box<dyn BatchSource>>,
     finish: &'a F,
     consumer: Mutex<C>,
     shards: Vec<Mutex<Shard<F::Item>>>,
@@ -122,17 +122,16 @@ const FIRST_SHARD: usize = 2;
 const ROUNDS_AFTER_END: usize = 3;
 
 /// Runs `source` to its end; gives the last ledger, and why it stopped before the end.
-pub(crate) fn run<S, F, C>(
+pub(crate) fn run<F, C>(
     node: Arc<Node>,
     limits: &Limits,
-    source: S,
+    source: Box<dyn BatchSource>,
     finish: &F,
     consumer: C,
     numbers: &mut dyn Numbers,
     threads: usize,
 ) -> (Ledger, Option<Stopped>)
 where
-    S: BatchSource,
     F: Finish,
     C: Consume<F::Item>,
 {
@@ -182,7 +181,7 @@ where
     (engine.ledger(), lock(&engine.stopped).take())
 }
 
-impl<S: BatchSource, F: Finish, C: Consume<F::Item>> Engine<'_, S, F, C> {
+impl<F: Finish, C: Consume<F::Item>> Engine<'_, F, C> {
     fn rounds(&self, numbers: &mut dyn Numbers, round: impl Fn()) {
         let mut after_end = 0;
         lock(&self.next).clear();

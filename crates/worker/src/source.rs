@@ -77,9 +77,14 @@ impl Frames {
     /// Lends the next frame to `take` unless it is refused; false at the end.
     fn next(&mut self, ordinal: Ordinal, take: impl FnOnce(&Frame<'_>)) -> Result<bool, CaptureError> {
         let Some(frame) = self.file.next_packet(ordinal)? else { return Ok(false) };
-        match &mut self.filter {
-            Some(filter) if !filter.accepts(frame.link_type, frame.bytes)? => self.refused += 1,
-            _ => take(&frame),
+        let accepted = match &mut self.filter {
+            Some(filter) => filter.accepts(frame.link_type, frame.bytes)?,
+            None => true,
+        };
+        if accepted {
+            take(&frame);
+        } else {
+            self.refused += 1;
         }
         Ok(true)
     }
@@ -114,7 +119,7 @@ impl BatchSource for Regular {
         Ok(())
     }
 
-    fn account(&self) -> (CaptureStats, DecodeCounters) {
+    fn account(&mut self) -> (CaptureStats, DecodeCounters) {
         (self.frames.stats(), self.filler.decoder.counters().clone())
     }
 }
@@ -140,7 +145,7 @@ impl BatchSource for Live {
         filled
     }
 
-    fn account(&self) -> (CaptureStats, DecodeCounters) {
+    fn account(&mut self) -> (CaptureStats, DecodeCounters) {
         (self.capture.full_stats(), self.filler.decoder.counters().clone())
     }
 }
@@ -241,7 +246,7 @@ impl BatchSource for Piped {
         state.failed.take().map_or(Ok(()), Err)
     }
 
-    fn account(&self) -> (CaptureStats, DecodeCounters) {
+    fn account(&mut self) -> (CaptureStats, DecodeCounters) {
         let state = lock(&self.shared.state);
         (state.stats, state.filler.decoder.counters().clone())
     }

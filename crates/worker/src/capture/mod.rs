@@ -20,7 +20,7 @@ use flow::{Frame, Ordinal};
 pub(crate) use bpf::FileFilter;
 pub use error::CaptureError;
 pub(crate) use file::{CaptureFile, Position};
-pub(crate) use live::{LiveCapture, LiveOptions};
+pub(crate) use live::{LiveCapture, LiveOptions, wall_clock};
 
 /// What to read.
 #[derive(Clone, Debug, PartialEq, Eq)]

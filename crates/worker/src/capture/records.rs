@@ -29,9 +29,6 @@ impl Records {
         &self.name
     }
 
-    pub(super) fn offset(&self) -> u64 {
-        self.offset
-    }
 
     /// The next bytes, `len` of them or as many as are left.
     pub(super) fn peek(&mut self, len: usize) -> Result<&[u8], CaptureError> {

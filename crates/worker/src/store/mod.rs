@@ -2,4 +2,4 @@
 
 mod entries;
 
-pub(crate) use entries::{EXPIRY, Store, StoreStatus};
+pub(crate) use entries::{EXPIRY, Store};
