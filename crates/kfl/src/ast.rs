@@ -198,7 +198,9 @@ fn draw(expr: &Expr, depth: usize, out: &mut String) {
     match &expr.kind {
         Kind::Or(terms) | Kind::And(terms) => {
             line(out, depth, if matches!(expr.kind, Kind::Or(_)) { "or" } else { "and" });
-            terms.iter().for_each(|term| draw(term, depth + 1, out));
+            for term in terms {
+                draw(term, depth + 1, out);
+            }
         }
         Kind::Compare(operator, left, right) => {
             line(out, depth, operator.symbol());

@@ -31,15 +31,7 @@ pub(crate) struct Compiled {
 }
 
 pub(crate) fn compile(expr: Option<&Expr>, options: &Options<'_>) -> Result<Compiled, Fault> {
-    let mut compiler = Compiler {
-        options,
-        regexes: Regexes::default(),
-        slots: HashMap::new(),
-        limit: None,
-        alters: false,
-        macros: true,
-        shadowed: false,
-    };
+    let mut compiler = Compiler::new(options);
     let mut program = expr.map(|expr| compiler.node(expr)).transpose()?;
     // The whole query is a group, in whose terms a missing field and a false one are the same.
     if let (Some(node), false) = (&mut program, compiler.alters) {
@@ -63,6 +55,18 @@ pub(crate) struct Compiler<'o> {
 }
 
 impl<'o> Compiler<'o> {
+    pub(crate) fn new(options: &'o Options<'o>) -> Self {
+        Compiler {
+            options,
+            regexes: Regexes::default(),
+            slots: HashMap::new(),
+            limit: None,
+            alters: false,
+            macros: true,
+            shadowed: false,
+        }
+    }
+
     pub(crate) fn node(&mut self, expr: &Expr) -> Result<Node, Fault> {
         Ok(match &expr.kind {
             Kind::Or(terms) => folded(self.nodes(terms)?, true),
@@ -143,7 +147,7 @@ impl<'o> Compiler<'o> {
                 return Ok(constant(Datum::Int(self.options.now)));
             }
         }
-        Ok(Node::Select(self.selection(&selector.path)))
+        Ok(Node::Select(Selection::field(&selector.path)))
     }
 
     fn expansion(&self, name: &str) -> Option<&'o str> {
@@ -158,7 +162,7 @@ impl<'o> Compiler<'o> {
         let misplaced = |fault: Fault| {
             Fault::new(span.clone(), format!("the macro `{name}` is not a query: {}", fault.message))
         };
-        let expr = parser::parse(&expansion).map_err(misplaced)?;
+        let expr = parser::parse(expansion).map_err(misplaced)?;
         let Some(expr) = expr else { return Ok(constant(Datum::Bool(true))) };
         self.macros = false;
         let node = self.enclosed(&expr).map_err(misplaced);
@@ -167,10 +171,6 @@ impl<'o> Compiler<'o> {
             return node.map(|_| constant(Datum::Bool(false)));
         }
         Ok(Node::Group(Box::new(node?)))
-    }
-
-    pub(crate) fn selection(&self, parts: &[Part]) -> Selection {
-        Selection { path: path::steps(parts), document: None }
     }
 
     /// What `inside` leads to in the document that the field at `parts` holds.

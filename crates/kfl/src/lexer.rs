@@ -67,7 +67,7 @@ impl Lexer<'_> {
                     continue;
                 }
                 '/' if self.take('*') => {
-                    self.block_comment(start)?;
+                    self.block_comment()?;
                     continue;
                 }
                 '"' | '\'' => self.quoted(start, first)?,
@@ -105,15 +105,14 @@ impl Lexer<'_> {
         while self.chars.next_if(|(_, c)| wanted(*c)).is_some() {}
     }
 
-    fn block_comment(&mut self, start: usize) -> Result<(), Fault> {
+    fn block_comment(&mut self) -> Result<(), Fault> {
         while let Some((_, c)) = self.chars.next() {
             if c == '*' && self.take('/') {
                 return Ok(());
             }
         }
         let end = self.text.len();
-        Err(Fault::new(end..end, "comment not terminated")
-            .suggest(format!("close the comment that starts at byte {start} with `*/`")))
+        Err(Fault::new(end..end, "comment not terminated").suggest("close the comment with `*/`"))
     }
 
     fn quoted(&mut self, start: usize, quote: char) -> Result<Kind, Fault> {
@@ -207,7 +206,7 @@ fn bad_separator(at: usize) -> Fault {
 
 fn open(at: usize, literal: &str) -> Fault {
     let quote = literal.chars().next().unwrap_or('"');
-    let opened: String = literal.chars().take(20).collect();
+    let opened: String = literal.chars().take_while(|c| *c != '\n').take(20).collect();
     Fault::new(at..at, "literal not terminated")
         .suggest(format!("close the text `{opened}` with {quote} on its line"))
 }

@@ -4,6 +4,7 @@ mod ast;
 mod compile;
 mod document;
 mod error;
+mod explain;
 mod functions;
 pub mod json;
 mod lexer;
@@ -19,6 +20,7 @@ mod value;
 
 pub use compile::Options;
 pub use error::Error;
+pub use explain::{Explanation, Field, explain};
 pub use functions::{FUNCTIONS, Function};
 pub use nearest::nearest;
 #[doc(hidden)]
@@ -31,6 +33,22 @@ use program::Run;
 /// A query, compiled once, for any number of records and threads.
 pub struct Filter {
     compiled: compile::Compiled,
+}
+
+/// The tree of a query as text, a node a line; empty for the empty query.
+///
+/// For tests and for people who work on the language: the form may change.
+pub fn tree(text: &str) -> Result<String, Error> {
+    let expr = parser::parse(text).map_err(|fault| Error::locate(fault, text))?;
+    Ok(expr.as_ref().map(ast::tree).unwrap_or_default())
+}
+
+/// The query printed from its tree: without comments and needless blanks, parentheses as typed.
+///
+/// Parsing what is printed gives the same tree.
+pub fn normal(text: &str) -> Result<String, Error> {
+    let expr = parser::parse(text).map_err(|fault| Error::locate(fault, text))?;
+    Ok(expr.map(|expr| expr.to_string()).unwrap_or_default())
 }
 
 impl Filter {

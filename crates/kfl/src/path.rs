@@ -27,6 +27,9 @@ pub(crate) enum Step {
 /// What a visitor answers: go on, or enough.
 pub(crate) type Flow = ControlFlow<()>;
 
+/// Ends a visit: whether the visitor had enough is its own business.
+pub(crate) fn done(_: Flow) {}
+
 /// The steps of a path as typed.
 pub(crate) fn steps(parts: &[Part]) -> Box<[Step]> {
     parts

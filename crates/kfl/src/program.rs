@@ -4,10 +4,10 @@
 //! the nearest parentheses.
 
 use crate::{
-    ast::Operator,
+    ast::{Operator, Part},
     document::{Document, Format},
     limits,
-    path::{Flow, Step, visit_record},
+    path::{self, Flow, Step, visit_record},
     record::{Record, Value},
     redact::{Altered, Way},
     value::{self, Constant, Datum},
@@ -50,6 +50,13 @@ pub(crate) struct Inside {
     /// Which of the query's documents this is: each is read once per record.
     pub(crate) slot: usize,
     pub(crate) path: Box<[Step]>,
+}
+
+impl Selection {
+    /// A field of the record.
+    pub(crate) fn field(parts: &[Part]) -> Self {
+        Selection { path: path::steps(parts), document: None }
+    }
 }
 
 pub(crate) enum Test {
@@ -287,12 +294,11 @@ impl<'r> Run<'r> {
     }
 
     fn visit_path(&self, path: &[Step], visit: &mut dyn FnMut(&Value<'_>) -> Flow) {
-        // Whether the visitor had enough is its own business.
-        let _: Flow = if self.hidden.is_empty() {
+        path::done(if self.hidden.is_empty() {
             visit_record(self.record, path, 0, visit)
         } else {
             visit_record(&Altered::new(self.record, self.hidden.clone()), path, 0, visit)
-        };
+        });
     }
 }
 

@@ -4,7 +4,7 @@ mod json;
 mod xml;
 
 use crate::{
-    path::{Flow, Step, visit_value},
+    path::{Flow, Step, done, visit_value},
     record::Value,
     redact::{Way, altered},
     value::form,
@@ -13,7 +13,7 @@ use base64::{
     Engine, alphabet,
     engine::{GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
 };
-use std::{borrow::Cow, ops::ControlFlow};
+use std::borrow::Cow;
 
 /// What a text is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,17 +47,13 @@ impl Document {
             return;
         }
         match self {
-            Document::Json(json) => {
-                let mut first = |value: &Value<'_>| {
-                    // One is all there is to visit, whether it was enough or not.
-                    let _: Flow = visit(value);
-                    ControlFlow::Break(())
-                };
-                let _: Flow = visit_value(&json.lent(), steps, 0, &mut first);
-            }
+            Document::Json(json) => done(visit_value(&json.lent(), steps, 0, &mut |value| {
+                done(visit(value));
+                Flow::Break(())
+            })),
             Document::Xml(xml) => {
                 if let Some(text) = xml.text(steps) {
-                    let _: Flow = visit(&Value::text(text));
+                    done(visit(&Value::text(text)));
                 }
             }
         }
@@ -91,7 +87,7 @@ pub(crate) fn redacted(value: &Value<'_>, format: Format, ways: &[Way<'_>]) -> O
 fn leads_somewhere(value: &Value<'_>, way: Way<'_>) -> bool {
     // Where another document begins, only walking the altered copy can tell.
     let end = way.iter().position(|step| matches!(step, Step::Json | Step::Xml)).unwrap_or(way.len());
-    way.get(..end).is_some_and(|way| visit_value(value, way, 0, &mut |_| ControlFlow::Break(())).is_break())
+    way.get(..end).is_some_and(|way| visit_value(value, way, 0, &mut |_| Flow::Break(())).is_break())
 }
 
 /// Base64 as Go's decoder takes it: padded, but careless about the last bits.

@@ -86,7 +86,7 @@ impl Element {
                 }
             }
             [Step::Any, rest @ ..] => {
-                self.children.iter_mut().fold(false, |hit, child| child.redact(rest) || hit)
+                self.children.iter_mut().filter_map(|child| child.redact(rest).then_some(())).count() > 0
             }
             [Step::Deep, Step::Key(name), rest @ ..] => self.children.iter_mut().fold(false, |hit, child| {
                 let here = *child.name == **name && child.redact(rest);

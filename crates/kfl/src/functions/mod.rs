@@ -17,7 +17,7 @@ use crate::{
     compile::Compiler,
     error::Fault,
     nearest,
-    program::{Node, TextTest},
+    program::{Node, Selection, TextTest},
     value::Datum,
 };
 
@@ -68,13 +68,12 @@ pub(crate) fn find(name: &str) -> Option<&'static Function> {
 
 pub(crate) fn unknown(call: &Call) -> Fault {
     let fault = Fault::new(call.name_span.clone(), format!("unknown helper {}()", call.name));
-    match nearest::nearest(&call.name, FUNCTIONS.iter().map(|function| function.name)) {
-        Some(name) => fault.suggest(format!("did you mean `{name}`?")),
-        None => {
-            let names: Vec<&str> = FUNCTIONS.iter().map(|function| function.name).collect();
-            fault.suggest(format!("the helpers are {}", names.join(", ")))
-        }
-    }
+    let names: Vec<&str> = FUNCTIONS.iter().map(|function| function.name).collect();
+    let meant = nearest::nearest(&call.name, names.iter().copied());
+    fault.suggest(match meant {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("the helpers are {}", names.join(", ")),
+    })
 }
 
 impl Use<'_> {
@@ -128,7 +127,7 @@ impl Use<'_> {
                 .wrong("takes a text, not a regex")
                 .suggest("compare the field with the regex: == r\"…\""));
         }
-        let selection = (!self.path.is_empty()).then(|| compiler.selection(self.path));
+        let selection = (!self.path.is_empty()).then(|| Selection::field(self.path));
         Ok(Node::Text(selection, test, Box::new(argument)))
     }
 }

@@ -13,12 +13,11 @@ pub(super) const FUNCTION: Function = Function {
         let mut paths = Vec::new();
         for argument in &used.call.arguments {
             // What is not a text, or not a path, has always been passed over.
-            if let Node::Constant(constant) = compiler.enclosed(&argument.value)? {
-                if let Datum::Text(text) = constant.datum {
-                    if let Path::Hides(steps) = path(&text) {
-                        paths.push(steps);
-                    }
-                }
+            if let Node::Constant(constant) = compiler.enclosed(&argument.value)?
+                && let Datum::Text(text) = constant.datum
+                && let Path::Hides(steps) = path(&text)
+            {
+                paths.push(steps);
             }
         }
         compiler.alters = true;

@@ -108,7 +108,6 @@ impl Parser<'_> {
                 Part::Index(digits.parse().unwrap_or(u64::MAX))
             }
             Kind::Text | Kind::Mark('*') => Part::Key(typed.to_owned()),
-            Kind::Mark('-') => return Err(self.expected("an index from 0, or a key in quotes")),
             Kind::Name => {
                 let fault = self.expected("an index from 0, or a key in quotes");
                 return Err(fault.suggest(format!("write `[\"{typed}\"]`")));
@@ -154,13 +153,13 @@ impl Parser<'_> {
                 break;
             }
         }
-        if self.peek() == Kind::Mark('(') {
-            if let Some(Part::Name(helper)) = tail.last() {
-                let fault = Fault::new(self.span(), format!("{helper}() cannot follow {name}()"));
-                return Err(fault.suggest(format!(
-                    "compare what {name}() finds, for a part of a text with a regex: == r\"…\""
-                )));
-            }
+        if self.peek() == Kind::Mark('(')
+            && let Some(Part::Name(helper)) = tail.last()
+        {
+            let fault = Fault::new(self.span(), format!("{helper}() cannot follow {name}()"));
+            return Err(
+                fault.suggest(format!("compare what {name}() finds, a part of it with a regex: == r\"…\""))
+            );
         }
         Ok(Call { name, name_span, arguments, tail, tail_span: tail_start..self.behind() })
     }

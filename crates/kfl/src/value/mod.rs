@@ -245,6 +245,8 @@ impl Record for Vec<(String, Datum)> {
     }
 
     fn each<'a>(&'a self, visit: &mut dyn FnMut(&'a str, Value<'a>)) {
-        self.iter().for_each(|(name, value)| visit(name, value.lent()));
+        for (name, value) in self {
+            visit(name, value.lent());
+        }
     }
 }

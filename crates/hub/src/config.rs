@@ -1,0 +1,73 @@
+//! What a hub is told before it starts.
+
+use std::{net::SocketAddr, time::Duration};
+
+/// Everything that a hub is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it listens. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Its workers, each `host:port`; one that is named twice counts once.
+    pub workers: Vec<String>,
+    /// Names beside `localhost` and loopback addresses under which it may be called.
+    pub allowed_hosts: Vec<String>,
+    /// Its bounds.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8899)),
+            workers: Vec::new(),
+            allowed_hosts: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Why a worker cannot be dialled at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not the address of a worker; write host:port, for example 127.0.0.1:30001")]
+pub struct WorkerAddressError(pub(crate) String);
+
+/// The bounds of everything in a hub that could grow.
+///
+/// A watcher holds at most `queue_bytes` of live entries and `credit_bytes`, and one entry, of history per worker.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Watchers: how many, and how patiently they are served.
+    pub sessions: web::watch::Settings,
+    /// Most bytes of live entries that wait for one watcher, with 64 bytes for each entry; one entry always fits.
+    pub queue_bytes: usize,
+    /// Most live entries that wait for one watcher.
+    pub queue_entries: usize,
+    /// Bytes of stored entries that one worker may send ahead of one watcher.
+    pub credit_bytes: usize,
+    /// How long the merge of stored entries waits for a worker that sends nothing.
+    pub merge_wait: Duration,
+    /// How long a worker may stay silent (it is pinged three times in that time) before its connection is given up.
+    pub worker_silence: Duration,
+    /// How long a worker may take to answer a dial, a command or a request.
+    pub worker_timeout: Duration,
+    /// The first and the longest pause between two dials of a worker.
+    pub redial: (Duration, Duration),
+    /// Largest frame of entries that a worker may send, and largest answer to a request, in bytes.
+    pub message_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sessions: web::watch::Settings::default(),
+            queue_bytes: 8 * 1024 * 1024,
+            queue_entries: 8192,
+            credit_bytes: 256 * 1024,
+            merge_wait: Duration::from_millis(500),
+            worker_silence: Duration::from_secs(15),
+            worker_timeout: Duration::from_secs(10),
+            redial: (Duration::from_millis(100), Duration::from_secs(5)),
+            message_bytes: 64 * 1024 * 1024,
+        }
+    }
+}

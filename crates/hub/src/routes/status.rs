@@ -1,0 +1,86 @@
+//! `/status`: the hub, its watchers and its workers, for a person who wonders why something is not seen.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, SystemTime},
+};
+
+use axum::{Json, extract::State};
+use serde_json::{Value, json};
+use web::Access;
+
+use super::Hub;
+use crate::{fanout::Watcher, printed, workers::Worker};
+
+pub(super) async fn status(State(hub): State<Arc<Hub>>, _: Access) -> Json<Value> {
+    let watchers: Vec<_> = hub.fanout.watchers(|watchers| watchers.values().cloned().collect());
+    let counts = hub.fanout.counts();
+    Json(json!({
+        "hub": {
+            "address": hub.address.to_string(),
+            "delivered": counts.taken,
+            "lost": counts.lost,
+            "started": printed(hub.started),
+            "uptimeSeconds": seconds_since(hub.started),
+            "version": env!("CARGO_PKG_VERSION"),
+        },
+        "note": note(&hub),
+        "watchers": watchers.iter().map(|each| watcher(each, &hub)).collect::<Vec<_>>(),
+        "workers": hub.fanout.workers().iter().map(|each| worker(each)).collect::<Vec<_>>(),
+    }))
+}
+
+/// Why there may be nothing to see; empty if there is no reason.
+fn note(hub: &Hub) -> String {
+    let workers = hub.fanout.workers();
+    let present = workers.iter().filter(|worker| worker.is_connected()).count();
+    match (workers.len(), present) {
+        (0, _) => "No worker is known: start the hub with --workers host:port.".into(),
+        (_, 0) => "No worker is connected; each says why.".into(),
+        (all, present) if present < all => format!("Only {present} of {all} workers are connected."),
+        _ => String::new(),
+    }
+}
+
+fn watcher(watcher: &Watcher, hub: &Hub) -> Value {
+    watcher.change(|queue| {
+        let report = queue.report();
+        json!({
+            "delivered": report.taken,
+            "historyEnded": report.past_seam,
+            "id": watcher.id,
+            "kfl": watcher.query.text.as_str(),
+            "lost": report.lost.iter().copied().collect::<BTreeMap<_, _>>(),
+            "queue": {
+                "bytes": report.bytes,
+                "entries": report.entries,
+                "limitBytes": hub.limits.queue_bytes,
+                "limitEntries": hub.limits.queue_entries,
+            },
+            "shape": watcher.shape,
+            "since": printed(watcher.since),
+        })
+    })
+}
+
+fn worker(worker: &Worker) -> Value {
+    let state = worker.state();
+    let identity = state.identity.as_ref();
+    json!({
+        "address": worker.address,
+        "boot": identity.map(|identity| identity.boot),
+        "connected": state.connected,
+        "lastError": state.error,
+        "node": identity.map(|identity| &identity.node),
+        "received": worker.received.load(Relaxed),
+        "repeated": worker.repeated.load(Relaxed),
+        "since": printed(state.since),
+        "status": state.status,
+        "worker": identity.map(|identity| &identity.worker),
+    })
+}
+
+fn seconds_since(time: SystemTime) -> u64 {
+    SystemTime::now().duration_since(time).unwrap_or(Duration::ZERO).as_secs()
+}

@@ -1,0 +1,239 @@
+//! The workers: where they are, how they are, and a link to each for as long as the hub runs.
+
+mod link;
+pub(crate) mod request;
+
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, SystemTime},
+};
+
+use api::messages::SubscriptionId;
+use tokio::{sync::Notify, time::sleep};
+use tracing::{debug, info, warn};
+
+use self::link::{Link, LinkError};
+use crate::{Limits, WorkerAddressError, fanout::Fanout, lock};
+
+/// A worker, connected or not.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    /// Its place among the workers.
+    index: usize,
+    /// As it is dialled: `host:port`.
+    pub(crate) address: String,
+    state: Mutex<State>,
+    /// Watchers of which the worker may have to be told something; `None` while it is away.
+    due: Mutex<Option<BTreeSet<SubscriptionId>>>,
+    /// `due` has grown.
+    news: Notify,
+    /// Deliveries that came from it.
+    pub(crate) received: AtomicU64,
+    /// Deliveries that had come before.
+    pub(crate) repeated: AtomicU64,
+}
+
+/// How a worker is.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) connected: bool,
+    /// Since when it is connected, or is not.
+    pub(crate) since: SystemTime,
+    /// Who it said that it was when it was last connected.
+    pub(crate) identity: Option<Identity>,
+    /// Why it was last not reached, or lost.
+    pub(crate) error: Option<String>,
+    /// What it last said of itself.
+    pub(crate) status: serde_json::Value,
+}
+
+/// Who a worker says that it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// Differs from start to start.
+    pub(crate) boot: u64,
+    /// Its node's name.
+    pub(crate) node: String,
+    /// Its address as its entries have it.
+    pub(crate) worker: String,
+}
+
+/// The workers of these addresses, in order, each once.
+pub(crate) fn parse(addresses: &[String]) -> Result<Vec<Arc<Worker>>, WorkerAddressError> {
+    let mut workers: Vec<Arc<Worker>> = Vec::new();
+    for address in addresses {
+        let error = || WorkerAddressError(address.clone());
+        let (host, port) = address.rsplit_once(':').ok_or_else(error)?;
+        let strange = |c: char| c.is_whitespace() || "/?#@".contains(c);
+        let bare_v6 = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
+        if host.is_empty()
+            || host.contains(strange)
+            || bare_v6
+            || !port.parse().is_ok_and(|port: u16| port > 0)
+        {
+            return Err(error());
+        }
+        if workers.iter().all(|worker| worker.address != *address) {
+            workers.push(Arc::new(Worker::new(workers.len(), address.clone())));
+        }
+    }
+    Ok(workers)
+}
+
+impl Worker {
+    fn new(index: usize, address: String) -> Self {
+        Self {
+            index,
+            address,
+            state: Mutex::new(State {
+                connected: false,
+                since: SystemTime::now(),
+                identity: None,
+                error: None,
+                status: serde_json::Value::Null,
+            }),
+            due: Mutex::new(None),
+            news: Notify::new(),
+            received: AtomicU64::new(0),
+            repeated: AtomicU64::new(0),
+        }
+    }
+
+    /// How it is now.
+    pub(crate) fn state(&self) -> State {
+        lock(&self.state).clone()
+    }
+
+    /// Whether it is connected.
+    pub(crate) fn is_connected(&self) -> bool {
+        lock(&self.state).connected
+    }
+
+    /// Whether `name` means it: its address as it is dialled, or as its entries have it.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.address == name
+            || lock(&self.state).identity.as_ref().is_some_and(|identity| identity.worker == name)
+    }
+
+    /// Marks a watcher of which the worker may have to be told something. One that is away is told all when it comes.
+    pub(crate) fn due(&self, id: SubscriptionId) {
+        if let Some(due) = &mut *lock(&self.due) {
+            due.insert(id);
+            self.news.notify_one();
+        }
+    }
+
+    /// Takes the marks.
+    fn take_due(&self) -> BTreeSet<SubscriptionId> {
+        lock(&self.due).as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn arrived(&self, identity: Identity, fanout: &Fanout) {
+        // Marks are taken from now on, so that no watcher slips between them and those that are here already.
+        *lock(&self.due) = Some(BTreeSet::new());
+        let ids = fanout.ids();
+        if let Some(due) = &mut *lock(&self.due) {
+            due.extend(ids);
+        }
+        let mut state = lock(&self.state);
+        (state.connected, state.since, state.identity) = (true, SystemTime::now(), Some(identity));
+    }
+
+    fn left(&self, error: &LinkError, fanout: &Fanout) {
+        *lock(&self.due) = None;
+        fanout.watchers(|watchers| {
+            for watcher in watchers.values() {
+                watcher.update(|queue| queue.away(self.index));
+            }
+        });
+        let mut state = lock(&self.state);
+        state.error = Some(error.to_string());
+        if std::mem::take(&mut state.connected) {
+            state.since = SystemTime::now();
+        }
+    }
+
+    fn said(&self, status: serde_json::Value) {
+        lock(&self.state).status = status;
+    }
+
+    fn count(&self, received: u64, repeated: u64) {
+        self.received.fetch_add(received, Relaxed);
+        self.repeated.fetch_add(repeated, Relaxed);
+    }
+}
+
+/// Keeps a link to the worker; never returns.
+pub(crate) async fn run(worker: Arc<Worker>, fanout: Arc<Fanout>, limits: Limits) {
+    let mut attempt = 0;
+    loop {
+        let error = match Link::dial(&worker, &limits).await {
+            Ok((link, identity)) => {
+                info!(
+                    worker = worker.address,
+                    node = identity.node,
+                    boot = identity.boot,
+                    "A worker is connected"
+                );
+                attempt = 0;
+                worker.arrived(identity, &fanout);
+                link.run(&worker, &fanout, &limits).await
+            }
+            Err(error) => error,
+        };
+        worker.left(&error, &fanout);
+        let pause = pause(&limits, &worker.address, attempt);
+        // Once is enough: `/status` says it as long as it is true.
+        if attempt == 0 {
+            warn!(worker = worker.address, %error, "A worker is away; dialling until it is back");
+        } else {
+            debug!(worker = worker.address, %error, ?pause, "A worker is still away");
+        }
+        attempt += 1;
+        sleep(pause).await;
+    }
+}
+
+/// The pause after `attempt` failures (from 0): doubled each time, and of that between a half and the whole, so that
+/// hubs that lost their workers together do not come back together.
+fn pause(limits: &Limits, address: &str, attempt: u32) -> Duration {
+    let (first, longest) = limits.redial;
+    let whole = first.saturating_mul(1 << attempt.min(16)).min(longest);
+    let mut hasher = DefaultHasher::new();
+    (address, attempt, std::process::id()).hash(&mut hasher);
+    whole / 2 + whole.mul_f64((hasher.finish() % 1000) as f64 / 2000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_hosts_with_ports() {
+        let parsed = |address: &str| parse(&[address.to_owned()]).is_ok();
+        for address in ["127.0.0.1:30001", "node-1:1", "node.example:30001", "[::1]:30001"] {
+            assert!(parsed(address), "{address}");
+        }
+        for address in
+            ["", "node", ":1", "node:", "node:0", "node:65536", "::1:30001", "a b:1", "http://a:1", "a/b:1"]
+        {
+            assert!(!parsed(address), "{address}");
+        }
+        let twice = ["a:1", "b:1", "a:1"].map(str::to_owned);
+        let workers = parse(&twice).unwrap();
+        assert_eq!(workers.iter().map(|worker| &*worker.address).collect::<Vec<_>>(), ["a:1", "b:1"]);
+    }
+
+    #[test]
+    fn pauses_grow_to_the_longest() {
+        let limits = Limits::default();
+        let pauses: Vec<_> = (0..100).map(|attempt| pause(&limits, "a:1", attempt)).collect();
+        assert!(pauses[0] >= limits.redial.0 / 2 && pauses[0] <= limits.redial.0);
+        assert!(pauses[8..].iter().all(|&pause| pause >= limits.redial.1 / 2 && pause <= limits.redial.1));
+    }
+}

@@ -1,0 +1,65 @@
+//! A plain question to a worker: one GET on a connection of its own.
+
+use axum::{
+    body::Bytes,
+    http::{StatusCode, header},
+};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::{Request, client::conn::http1::handshake};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpStream, time::timeout};
+use tracing::debug;
+
+use super::Worker;
+use crate::Limits;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RequestError {
+    #[error("cannot connect: {0}")]
+    Dial(#[from] std::io::Error),
+    #[error("{0}")]
+    Http(#[from] hyper::Error),
+    #[error("the request cannot be written: {0}")]
+    Request(#[from] axum::http::Error),
+    #[error("its answer broke off, or is too large: {0}")]
+    Body(Box<dyn std::error::Error + Send + Sync>),
+    #[error("no answer in time")]
+    TimedOut,
+}
+
+/// Asks the worker for `path_and_query`.
+pub(crate) async fn get(
+    worker: &Worker,
+    path_and_query: &str,
+    limits: &Limits,
+) -> Result<(StatusCode, Bytes), RequestError> {
+    let asking = ask(&worker.address, path_and_query, limits.message_bytes);
+    timeout(limits.worker_timeout, asking).await.map_err(|_| RequestError::TimedOut)?
+}
+
+async fn ask(address: &str, path_and_query: &str, most: usize) -> Result<(StatusCode, Bytes), RequestError> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
+    let request = Request::get(path_and_query)
+        .header(header::HOST, address)
+        .header(header::CONNECTION, "close")
+        .body(Empty::<Bytes>::new())?;
+    let asking = async {
+        let answer = sender.send_request(request).await?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), most).collect().await.map_err(RequestError::Body)?;
+        Ok((status, body.to_bytes()))
+    };
+    // The connection is driven here, beside the question, and ends with it.
+    let driving = async {
+        if let Err(error) = connection.await {
+            debug!(%error, "A connection to a worker ended badly");
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        answer = asking => answer,
+        never = driving => never,
+    }
+}
