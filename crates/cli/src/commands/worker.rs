@@ -27,7 +27,7 @@ pub(crate) struct Args {
     node: String,
     /// A name by which this server may be asked, besides the loopback's; may be given again
     #[arg(long, value_name = "HOST", env = "KUBESHARK_ALLOWED_HOSTS", value_delimiter = ',', help_heading = "Serving")]
-    allow_host: Vec<String>,
+    allowed_hosts: Vec<String>,
 }
 
 /// The options of what is done with packets and entries.
@@ -82,7 +82,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         threads: args.store.threads(),
         store: args.store.limits(),
         data_dir: args.store.data_dir,
-        allowed_hosts: args.allow_host,
+        allowed_hosts: args.allowed_hosts,
         ..Config::new(sources)
     };
     serving::run(async {
@@ -90,7 +90,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         tracing::info!(address = %worker.address, "The worker serves");
         let outcome = tokio::select! {
             stopped = serving::asked_to_stop() => stopped.map_err(|error| Failure::of(&error)),
-            error = worker.failed() => Err(capturing::failure(&error)),
+            error = worker.failed() => Err(failure(&error)),
         };
         worker.shutdown().await;
         outcome
