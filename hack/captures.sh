@@ -63,6 +63,7 @@ record() {
     local target=tests/captures/$1/$2 action=$3
     shift 3
     mkdir -p "$(dirname "$target")"
+    : >"$DIR/tcpdump.log"
     ip netns exec "$SERVER" tcpdump -q -n -U --immediate-mode -w "$DIR/capture.pcap" "$@" 'tcp or udp' 2>"$DIR/tcpdump.log" &
     local pid=$!
     for _ in $(seq 50); do grep -q listening "$DIR/tcpdump.log" && break; sleep 0.05; done

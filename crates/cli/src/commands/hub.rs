@@ -26,7 +26,7 @@ pub(crate) struct Args {
     workers: Vec<String>,
     /// A name by which this server may be asked, besides the loopback's; may be given again
     #[arg(long, value_name = "HOST", env = "KUBESHARK_ALLOWED_HOSTS", value_delimiter = ',')]
-    allow_host: Vec<String>,
+    allowed_hosts: Vec<String>,
 }
 
 /// A hub with the usual settings.
@@ -39,7 +39,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     if workers.is_empty() {
         return Err(Failure::Usage(NO_WORKERS.into()));
     }
-    let config = config(args.listen, workers, args.allow_host);
+    let config = config(args.listen, workers, args.allowed_hosts);
     serving::run(async {
         let hub = ::hub::start(config).await.map_err(|error| Failure::of(&error))?;
         tracing::info!(address = %hub.address, "The hub serves");

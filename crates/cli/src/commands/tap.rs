@@ -98,8 +98,8 @@ async fn serve(args: Args, sources: Vec<worker::SourceConfig>) -> Outcome {
 }
 
 /// A source has failed: what came of it so far can still be looked at.
-async fn survive(error: &worker::CaptureError) -> Outcome {
-    let told = capturing::failure(error);
+async fn survive(error: &worker::Error) -> Outcome {
+    let told = super::worker::failure(error);
     let why = crate::exit::chain(error);
     writeln!(io::stderr(), "error: {why}\nWhat was read until then is still served. Press CTRL+C to quit.")?;
     serving::asked_to_stop().await.map_err(|error| Failure::of(&error))?;

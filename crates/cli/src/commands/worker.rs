@@ -20,32 +20,14 @@ pub(crate) struct Args {
     #[command(flatten)]
     store: StoreArgs,
     /// Where it serves
-    #[arg(
-        long,
-        value_name = "ADDR:PORT",
-        default_value = "127.0.0.1:30001",
-        env = "KUBESHARK_WORKER_LISTEN",
-        help_heading = "Serving"
-    )]
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:30001", env = "KUBESHARK_WORKER_LISTEN", help_heading = "Serving")]
     listen: SocketAddr,
     /// The name of this node, as entries have it
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "localhost",
-        env = "KUBESHARK_NODE",
-        help_heading = "Serving"
-    )]
+    #[arg(long, value_name = "NAME", default_value = "localhost", env = "KUBESHARK_NODE", help_heading = "Serving")]
     node: String,
     /// A name by which this server may be asked, besides the loopback's; may be given again
-    #[arg(
-        long,
-        value_name = "HOST",
-        env = "KUBESHARK_ALLOWED_HOSTS",
-        value_delimiter = ',',
-        help_heading = "Serving"
-    )]
-    allow_host: Vec<String>,
+    #[arg(long, value_name = "HOST", env = "KUBESHARK_ALLOWED_HOSTS", value_delimiter = ',', help_heading = "Serving")]
+    allowed_hosts: Vec<String>,
 }
 
 /// The options of what is done with packets and entries.
@@ -68,10 +50,7 @@ pub(crate) struct StoreArgs {
 
 impl StoreArgs {
     pub(crate) fn limits(&self) -> StoreLimits {
-        StoreLimits {
-            bytes: (self.store_mib as usize) << 20,
-            max_age: Duration::from_secs(self.store_seconds),
-        }
+        StoreLimits { bytes: (self.store_mib as usize) << 20, max_age: Duration::from_secs(self.store_seconds) }
     }
 
     pub(crate) fn threads(&self) -> usize {
@@ -95,9 +74,7 @@ pub(crate) fn failure(error: &Error) -> Failure {
 pub(crate) fn run(args: Args) -> Outcome {
     let sources = args.capture.sources();
     if sources.is_empty() {
-        return Err(Failure::Usage(
-            "a worker needs packets: name an interface with -i, or a capture with --pcap".into(),
-        ));
+        return Err(Failure::Usage("a worker needs packets: name an interface with -i, or a capture with --pcap".into()));
     }
     let config = Config {
         listen: args.listen,
@@ -105,7 +82,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         threads: args.store.threads(),
         store: args.store.limits(),
         data_dir: args.store.data_dir,
-        allowed_hosts: args.allow_host,
+        allowed_hosts: args.allowed_hosts,
         ..Config::new(sources)
     };
     serving::run(async {
@@ -113,7 +90,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         tracing::info!(address = %worker.address, "The worker serves");
         let outcome = tokio::select! {
             stopped = serving::asked_to_stop() => stopped.map_err(|error| Failure::of(&error)),
-            error = worker.failed() => Err(capturing::failure(&error)),
+            error = worker.failed() => Err(failure(&error)),
         };
         worker.shutdown().await;
         outcome

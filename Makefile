@@ -1,0 +1,19 @@
+# What developers run. The shell behind it lies in hack/.
+
+# Watch this machine, live; or the bundled capture, where this user may not capture.
+run:
+	@hack/run.sh
+
+# Every test.
+test:
+	@hack/test.sh
+
+# The tests that take long: many watchers, much traffic. SECONDS_EACH=60 by default.
+soak:
+	@hack/soak.sh
+
+# Against Suricata, and one thread against two.
+bench:
+	@benches/compare.sh
+
+.PHONY: run test soak bench
