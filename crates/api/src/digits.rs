@@ -16,17 +16,15 @@ pub(crate) fn push_padded(out: &mut String, number: u64, width: usize) {
     out.push_str(digits);
 }
 
-/// An address as text.
-pub(crate) fn address(ip: IpAddr) -> String {
-    let IpAddr::V4(ip) = ip else { return ip.to_string() };
-    let mut out = String::with_capacity(15);
+/// Appends an address as text.
+pub(crate) fn push_address(out: &mut Vec<u8>, ip: IpAddr) {
+    let IpAddr::V4(ip) = ip else { return out.extend_from_slice(ip.to_string().as_bytes()) };
     for (index, octet) in ip.octets().into_iter().enumerate() {
         if index > 0 {
-            out.push('.');
+            out.push(b'.');
         }
-        push(&mut out, octet.into());
+        out.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
     }
-    out
 }
 
 #[cfg(test)]
@@ -41,7 +39,9 @@ mod tests {
             assert_eq!(out, format!("{number:012}"));
         }
         for text in ["0.0.0.0", "10.0.41.65", "255.255.255.255", "::1", "fe80::1:2"] {
-            assert_eq!(address(text.parse().unwrap()), text);
+            let mut out = Vec::new();
+            push_address(&mut out, text.parse().unwrap());
+            assert_eq!(out, text.as_bytes());
         }
     }
 }

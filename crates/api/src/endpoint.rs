@@ -4,8 +4,6 @@ use std::net::IpAddr;
 
 use kfl::Value;
 
-use crate::digits;
-
 /// One end of a transaction.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
@@ -25,12 +23,6 @@ impl Endpoint {
         Self { ip, port, name: Box::default(), namespace: Box::default() }
     }
 
-    fn port_text(&self) -> String {
-        let mut text = String::new();
-        digits::push(&mut text, self.port.into());
-        text
-    }
-
     /// Bytes held on the heap.
     pub fn heap_size(&self) -> usize {
         self.name.len() + self.namespace.len()
@@ -40,12 +32,12 @@ impl Endpoint {
 kfl::record! {
     impl Record for Endpoint as end {
         "endpointSlice" => Value::Null,
-        "ip" => Value::Text(digits::address(end.ip).into()),
+        "ip" => Value::Address(end.ip),
         "name" => Value::text(&end.name),
         "namespace" => Value::text(&end.namespace),
         "pod" => Value::Null,
         // A string: the users' filters and scripts compare it with one.
-        "port" => Value::Text(end.port_text().into()),
+        "port" => Value::Digits(end.port.into()),
         "service" => Value::Null,
     }
 }

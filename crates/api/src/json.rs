@@ -6,6 +6,8 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use kfl::{Record, Value};
 
+use crate::digits::push_address;
+
 /// Appends the JSON object of `record`.
 pub fn write_record(out: &mut Vec<u8>, record: &dyn Record) {
     match record.json() {
@@ -38,6 +40,16 @@ fn write_value(out: &mut Vec<u8>, value: &Value<'_>) {
         Value::Int(number) => out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes()),
         Value::Float(number) => serialise(out, number),
         Value::Text(text) => write_text(out, text),
+        Value::Digits(number) => {
+            out.push(b'"');
+            out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes());
+            out.push(b'"');
+        }
+        Value::Address(address) => {
+            out.push(b'"');
+            push_address(out, *address);
+            out.push(b'"');
+        }
         Value::Base64(bytes) => write_base64(out, bytes),
         Value::List(list) => {
             out.push(b'[');

@@ -1,11 +1,11 @@
 //! What a protocol's own structs must offer to be half of an entry.
 
-use std::fmt;
+use std::{any::Any, fmt};
 
 use kfl::Record;
 
 /// A request or a response: the protocol's own struct, which is a [`Record`] of its JSON fields.
-pub trait Payload: Record + fmt::Debug + Send + Sync {
+pub trait Payload: Record + Any + fmt::Debug + Send + Sync {
     /// Bytes held on the heap, for the limits of whoever stores it. An estimate that errs upwards.
     fn heap_size(&self) -> usize;
 

@@ -13,7 +13,7 @@ mod counters;
 mod cursor;
 mod dissector;
 mod dns;
-mod http1;
+pub mod http1;
 mod limits;
 mod pairing;
 mod session;

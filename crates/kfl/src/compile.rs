@@ -7,6 +7,7 @@ use crate::{
     error::Fault,
     functions, parser,
     path::{self, Step},
+    plain,
     program::{Inside, Node, Selection, Test, compare},
     regexes::Regexes,
     value::{Constant, Datum},
@@ -28,6 +29,8 @@ pub(crate) struct Compiled {
     pub(crate) program: Option<Node>,
     pub(crate) limit: Option<u64>,
     pub(crate) alters: bool,
+    /// The short way serves.
+    pub(crate) plain: bool,
 }
 
 pub(crate) fn compile(expr: Option<&Expr>, options: &Options<'_>) -> Result<Compiled, Fault> {
@@ -37,7 +40,8 @@ pub(crate) fn compile(expr: Option<&Expr>, options: &Options<'_>) -> Result<Comp
     if let (Some(node), false) = (&mut program, compiler.alters) {
         cheap_first(node);
     }
-    Ok(Compiled { program, limit: compiler.limit, alters: compiler.alters })
+    let plain = program.as_ref().is_some_and(plain::is_plain);
+    Ok(Compiled { program, limit: compiler.limit, alters: compiler.alters, plain })
 }
 
 pub(crate) struct Compiler<'o> {
@@ -179,7 +183,7 @@ impl<'o> Compiler<'o> {
         let path = path::steps(parts);
         let next = self.slots.len();
         let slot = *self.slots.entry((path.clone(), format)).or_insert(next);
-        Selection { path, document: Some(Inside { format, slot, path: path::steps(inside) }) }
+        Selection::new(path, Some(Inside { format, slot, path: path::steps(inside) }))
     }
 }
 
@@ -258,8 +262,18 @@ fn folded(terms: Vec<Node>, decisive: bool) -> Node {
 /// Sorts the terms of an `and` by cost. Right only where the chain is all of a group: there a missing field and a
 /// false term come to the same, so the order cannot be seen.
 fn cheap_first(node: &mut Node) {
+    open(node);
     if let Node::And(terms) = node {
+        // Nor can the parentheses of a term be seen.
+        terms.iter_mut().for_each(open);
         terms.sort_by_key(cost);
+    }
+}
+
+/// Takes parentheses off.
+fn open(node: &mut Node) {
+    while let Node::Group(inner) = node {
+        *node = std::mem::replace(&mut **inner, Node::Missing);
     }
 }
 

@@ -79,7 +79,7 @@ pub(crate) fn write(out: &mut String, value: &Value<'_>) {
                 .map_or_else(|| "null".to_owned(), |number| number.to_string()),
         ),
         Value::Bool(_) | Value::Int(_) => out.push_str(&form(value)),
-        Value::Text(_) | Value::Base64(_) => write_text(out, &form(value)),
+        Value::Text(_) | Value::Digits(_) | Value::Address(_) | Value::Base64(_) => write_text(out, &form(value)),
         Value::List(list) => {
             out.push('[');
             for (index, item) in (0..list.len()).filter_map(|index| list.at(index)).enumerate() {

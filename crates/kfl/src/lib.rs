@@ -7,11 +7,13 @@ mod error;
 mod explain;
 mod functions;
 pub mod json;
+mod key;
 mod lexer;
 mod limits;
 mod nearest;
 mod parser;
 mod path;
+mod plain;
 mod program;
 mod record;
 mod redact;
@@ -23,9 +25,12 @@ pub use error::Error;
 pub use explain::{Explanation, Field, explain};
 pub use functions::{FUNCTIONS, Function};
 pub use nearest::nearest;
+pub use key::Key;
 #[doc(hidden)]
-pub use record::ascending;
+pub use key::{Names, slots};
 pub use record::{Lent, List, Record, Value};
+#[doc(hidden)]
+pub use record::{ascending, place};
 pub use redact::Altered;
 
 use program::Run;
@@ -71,6 +76,7 @@ impl Filter {
     /// Whether the query lets this record through.
     pub fn matches(&self, record: &dyn Record) -> bool {
         match &self.compiled.program {
+            Some(program) if self.compiled.plain => plain::truth(program, record).unwrap_or(false),
             Some(program) => Run::new(record).truth(program).unwrap_or(false),
             None => true,
         }

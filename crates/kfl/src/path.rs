@@ -3,15 +3,52 @@
 use crate::{
     ast::{Part, literal_value},
     limits,
-    record::{Record, Value},
+    key::{self, Key},
+    record::{Lent, Record, Value},
 };
-use std::ops::ControlFlow;
+use std::{
+    fmt,
+    ops::{ControlFlow, Deref},
+};
+
+/// A name in a query, its number made once.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Name {
+    text: Box<str>,
+    code: u128,
+}
+
+impl Name {
+    pub(crate) fn key(&self) -> Key<'_> {
+        Key::known(&self.text, self.code)
+    }
+}
+
+impl From<&str> for Name {
+    fn from(text: &str) -> Self {
+        Name { code: key::code(text), text: text.into() }
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
 
 /// One step down.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
     /// Into the field of this name.
-    Key(Box<str>),
+    Key(Name),
     /// To the item at this position.
     Index(usize),
     /// To every field or item.
@@ -45,6 +82,30 @@ pub(crate) fn steps(parts: &[Part]) -> Box<[Step]> {
         .collect()
 }
 
+/// What `judge` says of the only value that a path of names can lead to.
+#[inline]
+pub(crate) fn single<T>(
+    mut record: &dyn Record,
+    mut names: &[Step],
+    judge: impl FnOnce(&Value<'_>) -> T,
+) -> Option<T> {
+    while let [Step::Key(name), rest @ ..] = names {
+        // Looked at where it is: to move a value just written costs more than to find it.
+        let found = record.field(name.key());
+        match &found {
+            Some(last) if rest.is_empty() => return Some(judge(last)),
+            Some(Value::Record(Lent::Borrowed(next))) => (record, names) = (*next, rest),
+            Some(Value::Record(Lent::Made(made))) => return single_made(&**made, rest, judge),
+            _ => return None,
+        }
+    }
+    None
+}
+
+fn single_made<T>(record: &dyn Record, names: &[Step], judge: impl FnOnce(&Value<'_>) -> T) -> Option<T> {
+    single(record, names, judge)
+}
+
 /// Visits what `steps` lead to from `record`, in the order of the record.
 pub(crate) fn visit_record(
     record: &dyn Record,
@@ -53,7 +114,7 @@ pub(crate) fn visit_record(
     visit: &mut dyn FnMut(&Value<'_>) -> Flow,
 ) -> Flow {
     match steps {
-        [Step::Key(key), rest @ ..] => match record.get(key) {
+        [Step::Key(key), rest @ ..] => match record.field(key.key()) {
             Some(value) => visit_value(&value, rest, depth + 1, visit),
             None => Flow::Continue(()),
         },

@@ -42,6 +42,8 @@ pub(crate) enum Node {
 pub(crate) struct Selection {
     pub(crate) path: Box<[Step]>,
     pub(crate) document: Option<Inside>,
+    /// The path is of names, so that it leads to one value at most.
+    pub(crate) names: bool,
 }
 
 #[derive(Clone)]
@@ -55,7 +57,12 @@ pub(crate) struct Inside {
 impl Selection {
     /// A field of the record.
     pub(crate) fn field(parts: &[Part]) -> Self {
-        Selection { path: path::steps(parts), document: None }
+        Selection::new(path::steps(parts), None)
+    }
+
+    pub(crate) fn new(path: Box<[Step]>, document: Option<Inside>) -> Self {
+        let names = document.is_none() && path.iter().all(|step| matches!(step, Step::Key(_)));
+        Selection { path, document, names }
     }
 }
 
@@ -213,6 +220,9 @@ impl<'r> Run<'r> {
         each: impl Fn(&Value<'_>) -> bool,
         empty: bool,
     ) -> Option<bool> {
+        if selection.names && self.hidden.is_empty() {
+            return path::single(self.record, &selection.path, one);
+        }
         let (mut found, mut single, mut several) = (0_usize, false, empty);
         self.visit(selection, &mut |value| {
             if found == 0 {
@@ -302,7 +312,7 @@ impl<'r> Run<'r> {
     }
 }
 
-fn any_item(value: &Value<'_>, holds: impl Fn(&Value<'_>) -> bool) -> bool {
+pub(crate) fn any_item(value: &Value<'_>, holds: impl Fn(&Value<'_>) -> bool) -> bool {
     match value {
         Value::List(list) => (0..list.len()).filter_map(|index| list.at(index)).any(|item| holds(&item)),
         single => holds(single),
@@ -318,7 +328,7 @@ pub(crate) fn compare(operator: Operator, left: &Datum, right: &Datum) -> bool {
     }
 }
 
-fn holds(operator: Operator) -> fn(Ordering) -> bool {
+pub(crate) fn holds(operator: Operator) -> fn(Ordering) -> bool {
     match operator {
         Operator::Less => Ordering::is_lt,
         Operator::LessOrEqual => Ordering::is_le,

@@ -4,12 +4,24 @@
 //! converts only what a query reads. The same two traits describe a record whole, key by key in alphabetical order,
 //! so that a host may also print from them: what can be filtered and what can be seen are then one list.
 
-use std::{borrow::Cow, ops::Deref};
+use std::{borrow::Cow, net::IpAddr, ops::Deref};
+
+use crate::key::Key;
 
 /// A thing with named fields: an entry, its request, a map of headers.
 pub trait Record {
     /// The field of this exact name; `None` where there is none.
     fn get(&self, key: &str) -> Option<Value<'_>>;
+
+    /// The same, asked with a name whose number is known: what a compiled query asks with.
+    fn field(&self, key: Key<'_>) -> Option<Value<'_>> {
+        self.get(key.text())
+    }
+
+    /// Every name that a field of this type can have; `None` where any name is possible, as in a map of headers.
+    fn keys(&self) -> Option<&'static [&'static str]> {
+        None
+    }
 
     /// Visits every field in ascending byte order of the keys.
     fn each<'a>(&'a self, visit: &mut dyn FnMut(&'a str, Value<'a>));
@@ -46,6 +58,10 @@ pub enum Value<'a> {
     Float(f64),
     /// Text.
     Text(Cow<'a, str>),
+    /// Text that is the decimal form of this number, such as a port, written out only when somebody reads it.
+    Digits(u64),
+    /// Text that is the usual form of this address, written out only when somebody reads it.
+    Address(IpAddr),
     /// Text that is the standard base64 (RFC 4648 §4, padded) of these bytes, encoded only when somebody reads it.
     Base64(&'a [u8]),
     /// Items by position.
@@ -128,11 +144,25 @@ macro_rules! record {
 
         impl $crate::Record for $type {
             fn get(&self, key: &str) -> Option<$crate::Value<'_>> {
+                self.field($crate::Key::new(key))
+            }
+
+            fn field(&self, key: $crate::Key<'_>) -> Option<$crate::Value<'_>> {
+                const KEYS: &[&str] = &[$($key),+];
+                static NAMES: $crate::Names<{ KEYS.len() }, { $crate::slots(KEYS.len()) }> = $crate::Names::new(KEYS);
                 let $this = self;
-                match key {
-                    $($key => Option::from($value),)+
-                    _ => None,
-                }
+                let place = NAMES.find(key)?;
+                // Compiles to a jump.
+                $(
+                    if place == const { $crate::place(KEYS, $key) } {
+                        return Option::from($value);
+                    }
+                )+
+                None
+            }
+
+            fn keys(&self) -> Option<&'static [&'static str]> {
+                Some(&[$($key),+])
             }
 
             $(
@@ -152,6 +182,19 @@ macro_rules! record {
             }
         }
     };
+}
+
+/// Where `key` stands among `keys`.
+#[doc(hidden)]
+pub const fn place(keys: &[&str], key: &str) -> u8 {
+    let mut index = 0;
+    while index < keys.len() {
+        if !less(keys[index].as_bytes(), key.as_bytes()) {
+            return index as u8;
+        }
+        index += 1;
+    }
+    panic!("the key is one of the keys");
 }
 
 /// Whether each text is greater than the one before it, byte by byte.

@@ -2,6 +2,7 @@
 
 use crate::{
     document::{self, Format},
+    key::Key,
     path::Step,
     record::{Lent, List, Record, Value},
 };
@@ -34,7 +35,15 @@ impl<'a> Altered<'a> {
 
 impl Record for Altered<'_> {
     fn get(&self, key: &str) -> Option<Value<'_>> {
-        Some(altered(self.record.get(key)?, down(&self.ways, &Place::Key(key))))
+        self.field(Key::new(key))
+    }
+
+    fn field(&self, key: Key<'_>) -> Option<Value<'_>> {
+        Some(altered(self.record.field(key)?, down(&self.ways, &Place::Key(key.text()))))
+    }
+
+    fn keys(&self) -> Option<&'static [&'static str]> {
+        self.record.keys()
     }
 
     fn each<'a>(&'a self, visit: &mut dyn FnMut(&'a str, Value<'a>)) {
@@ -68,7 +77,7 @@ pub(crate) fn altered<'a>(value: Value<'a>, ways: Vec<Way<'a>>) -> Value<'a> {
     match value {
         Value::Record(record) => Value::Record(Lent::Made(Box::new(Altered { record, ways }))),
         Value::List(list) => Value::List(Lent::Made(Box::new(AlteredList { list, ways }))),
-        Value::Text(_) | Value::Base64(_) => altered_text(value, &ways),
+        Value::Text(_) | Value::Digits(_) | Value::Address(_) | Value::Base64(_) => altered_text(value, &ways),
         plain => plain,
     }
 }

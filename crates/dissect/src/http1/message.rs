@@ -20,9 +20,9 @@ use crate::{
 /// `headersSize`: HAR's word for "not known"; the original never knows it.
 const UNKNOWN_SIZE: i64 = -1;
 
-/// What was asked.
+/// What was asked. Whoever has an entry finds it behind [`Payload`], which is [`std::any::Any`].
 #[derive(Debug)]
-struct Request {
+pub struct Request {
     text: Text,
     method: Span,
     target: Span,
@@ -54,9 +54,9 @@ enum TextOrBytes {
     Bytes(Vec<u8>),
 }
 
-/// What was answered.
+/// What was answered. Whoever has an entry finds it behind [`Payload`], which is [`std::any::Any`].
 #[derive(Debug)]
-struct Response {
+pub struct Response {
     text: Text,
     version: Span,
     status: u16,
@@ -144,6 +144,21 @@ impl Request {
         });
         text.shrink();
         Self { text, method, target, version, path, headers, cookies, query, body_size, post }
+    }
+
+    /// Its method: `GET`.
+    pub fn method(&self) -> &str {
+        self.text.get(self.method)
+    }
+
+    /// The path of its target, decoded.
+    pub fn path(&self) -> &str {
+        self.text.get(self.path)
+    }
+
+    /// The value of the header of this canonical name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers().find(name).map(|value| self.text.get(value))
     }
 
     fn headers(&self) -> Map<'_> {
@@ -327,6 +342,11 @@ impl Response {
         };
         text.shrink();
         Self { text, version, status, headers, cookies, body_size, content }
+    }
+
+    /// Its status code.
+    pub fn status(&self) -> u16 {
+        self.status
     }
 
     fn headers(&self) -> Map<'_> {

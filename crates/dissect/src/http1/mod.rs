@@ -12,6 +12,8 @@ use api::{Fault, FaultKind, Protocol};
 use flow::{Direction, Transport};
 
 use crate::{DissectError, Dissector, Limits, Probe, Role, Scene, Spec, Step, dissector::Ending};
+pub use message::{Request, Response};
+
 use framing::{Chunk, Fed, Framing, Gapped, Length, Partial};
 use parser::{Head, StartLine};
 

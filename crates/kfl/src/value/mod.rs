@@ -8,7 +8,7 @@ pub(crate) use number::{Number, general};
 
 use crate::record::{List, Record, Value};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use std::{borrow::Cow, cmp::Ordering};
+use std::{borrow::Cow, cmp::Ordering, net::IpAddr};
 
 /// A value that has left its record: a constant, or one that a slower comparison needs whole.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub(crate) struct Constant {
     form: String,
     /// The whole number of which `form` is the decimal form: a field compares with it without being written out.
     decimal: Option<i64>,
+    /// The address of which `form` is the usual form.
+    address: Option<IpAddr>,
     number: Number,
 }
 
@@ -36,7 +38,8 @@ impl Constant {
     pub(crate) fn new(datum: Datum) -> Self {
         let form = datum.form().into_owned();
         let decimal = form.parse::<i64>().ok().filter(|int| int.to_string() == form);
-        Constant { decimal, number: datum.number(), form, datum }
+        let address = form.parse::<IpAddr>().ok().filter(|address| address.to_string() == form);
+        Constant { decimal, address, number: datum.number(), form, datum }
     }
 
     pub(crate) fn form(&self) -> &str {
@@ -49,6 +52,7 @@ impl Constant {
 }
 
 /// Whether one value, not looking into lists, equals the constant.
+#[inline]
 pub(crate) fn equals(value: &Value<'_>, constant: &Constant) -> bool {
     match (value, &constant.datum) {
         (Value::Int(left), Datum::Int(right)) => left == right,
@@ -57,6 +61,11 @@ pub(crate) fn equals(value: &Value<'_>, constant: &Constant) -> bool {
         }
         (Value::Int(left), _) => constant.decimal == Some(*left),
         (Value::Text(left), _) => *left == constant.form,
+        (Value::Digits(left), _) => match i64::try_from(*left) {
+            Ok(left) => constant.decimal == Some(left),
+            Err(_) => left.to_string() == constant.form,
+        },
+        (Value::Address(left), _) => constant.address == Some(*left),
         // Encoding a body is dear, its length is not.
         (Value::Base64(bytes), _) => {
             bytes.len().div_ceil(3) * 4 == constant.form.len() && STANDARD.encode(bytes) == constant.form
@@ -73,6 +82,8 @@ pub(crate) fn form<'v>(value: &'v Value<'_>) -> Cow<'v, str> {
         Value::Int(int) => Cow::Owned(int.to_string()),
         Value::Float(float) => Cow::Owned(general(*float)),
         Value::Text(text) => Cow::Borrowed(text),
+        Value::Digits(number) => Cow::Owned(number.to_string()),
+        Value::Address(address) => Cow::Owned(address.to_string()),
         Value::Base64(bytes) => Cow::Owned(STANDARD.encode(bytes)),
         Value::List(_) | Value::Record(_) => Cow::Borrowed(""),
     }
@@ -85,6 +96,11 @@ pub(crate) fn number(value: &Value<'_>) -> Number {
         Value::Int(int) => Number::Int(*int),
         Value::Float(float) => Number::Float(*float),
         Value::Text(text) => Number::spelt(text),
+        Value::Digits(digits) => match i64::try_from(*digits) {
+            Ok(int) => Number::Int(int),
+            Err(_) => Number::spelt(&digits.to_string()),
+        },
+        Value::Address(address) => Number::spelt(&address.to_string()),
         Value::Base64(bytes) => Number::spelt(&STANDARD.encode(bytes)),
         Value::Null | Value::List(_) | Value::Record(_) => Number::Int(0),
     }
@@ -98,6 +114,7 @@ pub(crate) fn truth(value: &Value<'_>) -> bool {
         Value::Int(int) => *int > 0,
         Value::Float(float) => *float > 0.0,
         Value::Text(text) => !text.is_empty(),
+        Value::Digits(_) | Value::Address(_) => true,
         Value::Base64(bytes) => !bytes.is_empty(),
         Value::List(list) => !list.is_empty(),
     }
@@ -111,7 +128,7 @@ impl Datum {
             Value::Int(int) => Datum::Int(*int),
             Value::Float(float) => Datum::Float(*float),
             Value::Text(text) => Datum::Text(text.clone().into_owned()),
-            Value::Base64(_) => Datum::Text(form(value).into_owned()),
+            Value::Digits(_) | Value::Address(_) | Value::Base64(_) => Datum::Text(form(value).into_owned()),
             Value::List(_) | Value::Record(_) if depth == 0 => Datum::Null,
             Value::List(list) => {
                 let items = (0..list.len()).filter_map(|index| list.at(index));
