@@ -11,6 +11,7 @@ pub mod messages;
 mod payload;
 mod protocol;
 mod time;
+mod view;
 
 pub use base::{write_base, write_item};
 pub use endpoint::{Endpoint, Node};
@@ -20,3 +21,4 @@ pub use macros::MACROS;
 pub use payload::{Payload, Row, Section, Summary};
 pub use protocol::Protocol;
 pub use time::UnixNanos;
+pub use view::{View, write_full};

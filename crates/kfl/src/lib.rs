@@ -10,6 +10,7 @@ pub mod json;
 mod key;
 mod lexer;
 mod limits;
+mod lookup;
 mod nearest;
 mod parser;
 mod path;
@@ -24,6 +25,7 @@ pub use compile::Options;
 pub use error::Error;
 pub use explain::{Explanation, Field, explain};
 pub use functions::{FUNCTIONS, Function};
+pub use lookup::Path;
 pub use nearest::nearest;
 pub use key::Key;
 #[doc(hidden)]
@@ -31,7 +33,7 @@ pub use key::{Names, slots};
 pub use record::{Lent, List, Record, Value};
 #[doc(hidden)]
 pub use record::{ascending, place};
-pub use redact::Altered;
+pub use redact::{Altered, REDACTED};
 
 use program::Run;
 

@@ -9,7 +9,7 @@ use crate::{
 use std::borrow::Cow;
 
 /// What stands in place of a redacted value.
-pub(crate) const REDACTED: &str = "[REDACTED]";
+pub const REDACTED: &str = "[REDACTED]";
 
 /// The steps from where we are to what must be hidden.
 pub(crate) type Way<'a> = &'a [Step];

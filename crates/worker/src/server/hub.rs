@@ -211,7 +211,7 @@ impl Link {
             {
                 self.frame.push(sequence, entry.at, shape, &ids, |out| match shape {
                     Shape::Full => api::write_record(out, &*entry),
-                    Shape::Base => api::write_base(out, &entry),
+                    Shape::Base => api::write_base(out, &api::View::whole(&entry)),
                 });
             }
             self.flush_when_full(sink).await?;

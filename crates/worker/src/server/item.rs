@@ -1,7 +1,10 @@
-//! `/item/:id`: one entry in full, with its readable form.
+//! `/item/:id?q=`: one entry in full, with its readable form. What the filter redacts is hidden in every part of it;
+//! whether the filter lets the entry through does not matter.
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
 };
@@ -9,12 +12,22 @@ use web::{Access, Failure};
 
 use super::Served;
 
+#[derive(serde::Deserialize)]
+pub(super) struct Parameters {
+    #[serde(default)]
+    q: String,
+}
+
 /// `id` is `{stream}-{index}`: `000000000001.pcap-0`.
 pub(super) async fn item(
     _access: Access,
     State(served): State<Served>,
     Path(id): Path<String>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Response, Failure> {
+    let Query(Parameters { q }) = parameters.map_err(|error| Failure::bad_request(error.body_text()))?;
+    let filter = kfl::Filter::new(&q, &kfl::Options { macros: api::MACROS, now: now() })
+        .map_err(|error| Failure::bad_request(format!("bad KFL: {error}")))?;
     let well_formed = id.rsplit_once('-').is_some_and(|(stream, index)| {
         stream.ends_with(".pcap") && !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit())
     });
@@ -27,6 +40,11 @@ pub(super) async fn item(
         return Err(Failure::not_found(format!("entry {id} is not held: it never was, or it was evicted")));
     };
     let mut text = Vec::new();
-    api::write_item(&mut text, &entry);
+    api::write_item(&mut text, &api::View::through(&filter, &entry));
     Ok(([(CONTENT_TYPE, "application/json")], text).into_response())
+}
+
+/// Milliseconds since the Unix epoch.
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

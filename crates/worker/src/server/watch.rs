@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::VecDeque, sync::Arc};
 
-use api::{Entry, messages::Shape};
+use api::{Entry, View, messages::Shape};
 use axum::extract::ws::Utf8Bytes;
 use kfl::Filter;
 use tokio::sync::watch::Receiver;
@@ -99,9 +99,9 @@ fn text(entry: &Entry, filter: &Filter, shape: Shape) -> Utf8Bytes {
 
 /// Appends the JSON of an entry as a filter lets it be seen.
 pub(super) fn write_shape(out: &mut Vec<u8>, entry: &Entry, filter: &Filter, shape: Shape) {
+    let view = View::through(filter, entry);
     match shape {
-        Shape::Full if filter.alters() => api::write_record(out, &filter.altered(entry)),
-        Shape::Full => api::write_record(out, entry),
-        Shape::Base => api::write_base(out, entry),
+        Shape::Full => api::write_full(out, &view),
+        Shape::Base => api::write_base(out, &view),
     }
 }
