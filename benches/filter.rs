@@ -87,7 +87,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "{:>8} {:>9} {:>9} {:>9} {:>7} {:>10} {:>7} {:>12}  query (ns a time)",
         "parse", "compile", "match", "by hand", "ratio", "on JSON", "1/", "entries/s"
     );
-    let options = Options { macros: api::MACROS, now: 0 };
+    let options = api::options(0);
     let mut ratios = (0.0_f64, f64::INFINITY);
     let only = env::var("ONLY").ok();
     for (query, by_hand) in QUERIES {

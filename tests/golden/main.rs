@@ -8,7 +8,7 @@ use worker::{DissectConfig, Input, Limits, Output};
 fn entries(input: &std::path::Path, threads: usize) -> String {
     let config = DissectConfig {
         inputs: vec![Input::File(input.to_owned())],
-        filter: kfl::Filter::new("", &kfl::Options { macros: api::MACROS, now: 0 }).expect("the empty query"),
+        filter: kfl::Filter::new("", &api::options(0)).expect("the empty query"),
         output: Output::Ndjson,
         threads,
         bpf: None,

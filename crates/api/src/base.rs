@@ -84,7 +84,7 @@ fn hide_in_summary(view: &View<'_>, summary: &mut Summary) {
 
 /// Whether a field of the query is altered; then the query asks for the word that stands in its place.
 fn hide_in_query(view: &View<'_>, query: &mut String) -> bool {
-    let options = kfl::Options { macros: &[], now: 0 };
+    let options = kfl::Options::new(&[], 0);
     let fields = kfl::explain(query, &options).map(|found| found.fields).unwrap_or_default();
     let hidden = fields.iter().any(|field| view.shown(&field.path) != Shown::Same);
     if hidden {

@@ -79,7 +79,7 @@ fn main() {
             response: Response { status: [200, 404, 500][n % 3], body: json.as_bytes().to_vec() },
         })
         .collect();
-    let options = Options { macros: &[("http", "protocol.abbr == \"HTTP\"")], now: 0 };
+    let options = Options::new(&[("http", "protocol.abbr == \"HTTP\"")], 0);
 
     println!("{:>10} {:>10} {:>10}  query", "parse", "compile", "match");
     for query in QUERIES {

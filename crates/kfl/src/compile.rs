@@ -10,17 +10,45 @@ use crate::{
     plain,
     program::{Inside, Node, Selection, Test, compare},
     regexes::Regexes,
+    schema::Schema,
+    v2::Variable,
     value::{Constant, Datum},
 };
 use std::{collections::HashMap, ops::Range};
 
 /// What every query of a host has in common.
+#[derive(Debug, Clone, Copy)]
 pub struct Options<'a> {
     /// Words that stand for expressions, such as `("http", "protocol.abbr == \"HTTP\"")`. A macro is replaced where it
     /// stands alone as a whole name, as if its expression stood there in parentheses; inside it no macro is replaced.
     pub macros: &'a [(&'a str, &'a str)],
     /// What `now()` means, in milliseconds since 1970 UTC.
     pub now: i64,
+    /// Which spelling a query is in.
+    pub language: Language,
+    /// The names that KFL2 has for what the records hold; without any, no text is tried as KFL2.
+    pub variables: &'a [Variable],
+    /// What the records can have, to warn of what they cannot.
+    pub schema: Option<&'a Schema>,
+}
+
+impl<'a> Options<'a> {
+    /// Options with these macros and this moment: any language, no variables, no schema.
+    pub const fn new(macros: &'a [(&'a str, &'a str)], now: i64) -> Self {
+        Options { macros, now, language: Language::Any, variables: &[], schema: None }
+    }
+}
+
+/// A spelling of the language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Language {
+    /// KFL as of 2023 where a text makes sense as that, else KFL2 where it makes sense as that.
+    #[default]
+    Any,
+    /// KFL as of 2023.
+    V1,
+    /// KFL2.
+    V2,
 }
 
 /// A query ready to run.

@@ -4,7 +4,7 @@
 //! use kfl::{Filter, Options};
 //!
 //! let line: serde_json::Value = serde_json::from_str(r#"{"user": {"age": 41}}"#)?;
-//! let filter = Filter::new("user.age > 40", &Options { macros: &[], now: 0 })?;
+//! let filter = Filter::new("user.age > 40", &Options::new(&[], 0))?;
 //! assert!(filter.matches(&line));
 //! assert_eq!(kfl::json::to_string(&line), r#"{"user":{"age":41}}"#);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -40,9 +40,23 @@ impl Token {
     }
 }
 
+/// What is done about backslashes in texts; neither way decodes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Escapes {
+    /// They must be such as Go knows.
+    Checked,
+    /// They keep the character after them from ending the text.
+    Kept,
+}
+
 /// The tokens of `text`, the last of which is [`Kind::End`].
 pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, Fault> {
-    let mut lexer = Lexer { text, chars: text.char_indices().peekable() };
+    tokens_with(text, Escapes::Checked)
+}
+
+/// The tokens of `text`, with this care for backslashes.
+pub(crate) fn tokens_with(text: &str, escapes: Escapes) -> Result<Vec<Token>, Fault> {
+    let mut lexer = Lexer { text, chars: text.char_indices().peekable(), escapes };
     let mut tokens = Vec::new();
     while let Some(token) = lexer.token()? {
         tokens.push(token);
@@ -54,6 +68,7 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, Fault> {
 struct Lexer<'t> {
     text: &'t str,
     chars: Peekable<CharIndices<'t>>,
+    escapes: Escapes,
 }
 
 impl Lexer<'_> {
@@ -119,6 +134,7 @@ impl Lexer<'_> {
         loop {
             match self.chars.next() {
                 Some((_, c)) if c == quote => return Ok(Kind::Text),
+                Some((_, '\\')) if self.escapes == Escapes::Kept => drop(self.chars.next()),
                 Some((_, '\\')) => self.escape(quote)?,
                 Some((at, '\n')) => return Err(open(at, self.since(start))),
                 Some(_) => {}

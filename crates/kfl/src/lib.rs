@@ -2,6 +2,7 @@
 
 mod ast;
 mod compile;
+mod complete;
 mod document;
 mod error;
 mod explain;
@@ -19,9 +20,12 @@ mod program;
 mod record;
 mod redact;
 mod regexes;
+mod schema;
+mod v2;
 mod value;
 
-pub use compile::Options;
+pub use compile::{Language, Options};
+pub use complete::{Completion, Suggestion, SuggestionKind, complete};
 pub use error::Error;
 pub use explain::{Explanation, Field, explain};
 pub use functions::{FUNCTIONS, Function};
@@ -34,12 +38,20 @@ pub use record::{Lent, List, Record, Value};
 #[doc(hidden)]
 pub use record::{ascending, place};
 pub use redact::{Altered, REDACTED};
+pub use schema::Schema;
+pub use v2::{Kind, Source, Variable};
 
 use program::Run;
 
 /// A query, compiled once, for any number of records and threads.
 pub struct Filter {
-    compiled: compile::Compiled,
+    spelling: Spelling,
+}
+
+enum Spelling {
+    First(compile::Compiled),
+    /// `None` lets everything through.
+    Second(Option<v2::Program>),
 }
 
 // A filter is shared between the threads that carry records.
@@ -69,38 +81,81 @@ impl Filter {
     ///
     /// Every fault of a query is found here: what compiles runs, and cannot fail.
     pub fn new(text: &str, options: &Options<'_>) -> Result<Self, Error> {
-        parser::parse(text)
-            .and_then(|expr| compile::compile(expr.as_ref(), options))
-            .map(|compiled| Filter { compiled })
-            .map_err(|fault| Error::locate(fault, text))
+        let spelling = in_any(text, options, compile_first, compile_second)?;
+        Ok(Filter { spelling })
     }
 
     /// Whether the query lets this record through.
     pub fn matches(&self, record: &dyn Record) -> bool {
-        match &self.compiled.program {
-            Some(program) if self.compiled.plain => plain::truth(program, record).unwrap_or(false),
-            Some(program) => Run::new(record).truth(program).unwrap_or(false),
-            None => true,
+        match &self.spelling {
+            Spelling::First(compiled) => match &compiled.program {
+                Some(program) if compiled.plain => plain::truth(program, record).unwrap_or(false),
+                Some(program) => Run::new(record).truth(program).unwrap_or(false),
+                None => true,
+            },
+            Spelling::Second(program) => program.as_ref().is_none_or(|program| program.matches(record)),
+        }
+    }
+
+    /// The spelling that the query was read in.
+    pub fn language(&self) -> Language {
+        match &self.spelling {
+            Spelling::First(_) => Language::V1,
+            Spelling::Second(_) => Language::V2,
         }
     }
 
     /// How many records the query asks for with `limit`; the host counts.
     pub fn limit(&self) -> Option<u64> {
-        self.compiled.limit
+        match &self.spelling {
+            Spelling::First(compiled) => compiled.limit,
+            Spelling::Second(_) => None,
+        }
     }
 
     /// Whether the query may hide something in the records it gives: it has a `redact`.
     pub fn alters(&self) -> bool {
-        self.compiled.alters
+        matches!(&self.spelling, Spelling::First(compiled) if compiled.alters)
     }
 
     /// The record as the query shows it, whether or not it lets it through.
     pub fn altered<'a>(&'a self, record: &'a dyn Record) -> Altered<'a> {
         let mut run = Run::new(record);
-        if let (Some(program), true) = (&self.compiled.program, self.compiled.alters) {
+        if let Spelling::First(compile::Compiled { program: Some(program), alters: true, .. }) = &self.spelling {
             // Only what is hidden on the way matters here.
             run.truth(program);
         }
         Altered::new(record, run.hidden())
     }
+}
+
+fn compile_first(text: &str, options: &Options<'_>) -> Result<Spelling, error::Fault> {
+    parser::parse(text).and_then(|expr| compile::compile(expr.as_ref(), options)).map(Spelling::First)
+}
+
+fn compile_second(text: &str, options: &Options<'_>) -> Result<Spelling, error::Fault> {
+    v2::compile(text, options).map(Spelling::Second)
+}
+
+type Reader<T> = fn(&str, &Options<'_>) -> Result<T, error::Fault>;
+
+/// Reads a text in the spelling that the options ask for. Where they leave it open, the first that makes sense of it
+/// counts; where neither does, the fault is that of the spelling in which it seems to be written.
+fn in_any<T>(
+    text: &str,
+    options: &Options<'_>,
+    first: Reader<T>,
+    second: Reader<T>,
+) -> Result<T, Error> {
+    let result = match options.language {
+        Language::V1 => first(text, options),
+        Language::V2 => second(text, options),
+        Language::Any => first(text, options).or_else(|fault| {
+            if options.variables.is_empty() {
+                return Err(fault);
+            }
+            second(text, options).map_err(|other| if v2::looks_like(text) { other } else { fault })
+        }),
+    };
+    result.map_err(|fault| Error::locate(fault, text))
 }

@@ -21,6 +21,10 @@ impl Path {
         }
     }
 
+    pub(crate) fn into_steps(self) -> Box<[Step]> {
+        self.0
+    }
+
     /// The place around it; `None` for a field of the record itself.
     pub fn parent(&self) -> Option<Self> {
         let (_, parent) = self.0.split_last()?;

@@ -37,7 +37,7 @@ fn all_cases() {
 
 fn check(case: &Value, docs: &Value) -> Result<(), String> {
     let query = case["query"].as_str().unwrap();
-    let compiled = Filter::new(query, &Options { macros: MACROS, now: NOW });
+    let compiled = Filter::new(query, &Options::new(MACROS, NOW));
     if case["kind"] == "error" {
         let error = compiled.err().ok_or("was accepted")?;
         return match case["reference-error"].as_str() {
@@ -97,7 +97,7 @@ fn same_error(error: &kfl::Error, reference: &str, query: &str) -> Result<(), St
 #[test]
 fn a_position_counts_in_the_text_as_typed() {
     for (query, expected) in [("http http2", "1:6"), ("http and", "1:9"), ("http and s == r\"(\"", "1:15")] {
-        let error = Filter::new(query, &Options { macros: MACROS, now: NOW }).err().unwrap();
+        let error = Filter::new(query, &Options::new(MACROS, NOW)).err().unwrap();
         assert_eq!(format!("{}:{}", error.line(), error.column()), expected, "{query}");
     }
 }
@@ -105,7 +105,7 @@ fn a_position_counts_in_the_text_as_typed() {
 #[test]
 fn an_altered_record_is_shared_where_it_is_not_touched() {
     let doc: Value = serde_json::json!({"a": {"b": "secret"}, "c": [{"d": 1}]});
-    let filter = Filter::new("redact(\"a.b\")", &Options { macros: &[], now: 0 }).unwrap();
+    let filter = Filter::new("redact(\"a.b\")", &Options::new(&[], 0)).unwrap();
     let altered = filter.altered(&doc);
     let Some(kfl::Value::List(kfl::Lent::Borrowed(list))) = altered.get("c") else { panic!("not lent on") };
     assert!(std::ptr::addr_eq(list, doc["c"].as_array().unwrap()));

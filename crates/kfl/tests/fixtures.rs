@@ -34,7 +34,7 @@ fn trees() {
 fn errors() {
     each("err", |query| {
         let error =
-            Filter::new(query, &Options { macros: &[("http", "protocol.name == \"http\"")], now: 0 }).err();
+            Filter::new(query, &Options::new(&[("http", "protocol.name == \"http\"")], 0)).err();
         error.unwrap_or_else(|| panic!("accepted: {query}")).render(query) + "\n"
     });
 }

@@ -217,7 +217,7 @@ proptest! {
     #[test]
     fn same_answer(query in query(), record in document()) {
         let text = typed(&query);
-        let filter = Filter::new(&text, &Options { macros: &[], now: 0 }).unwrap();
+        let filter = Filter::new(&text, &Options::new(&[], 0)).unwrap();
         let expected = value(&query, &record).is_some_and(|value| truth(&value));
         prop_assert_eq!(filter.matches(&record), expected, "{} on {}", text, record);
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 const OPTIONS: Options<'static> =
-    Options { macros: &[("http", "protocol.name == \"http\"")], now: 1_000_000 };
+    Options::new(&[("http", "protocol.name == \"http\"")], 1_000_000);
 
 fn record() -> Value {
     json!({"a": 1, "b": "x", "c": [1, "two", null, {"d": 2.5}], "d": {"a": true, "b": {"c": "deep"}}, "e": null,

@@ -20,7 +20,7 @@ pub(super) async fn validate(
 ) -> Result<Json<Value>, Failure> {
     let Query(parameters) = parameters.map_err(|error| Failure::bad_request(error.body_text()))?;
     // Whether it is a filter does not depend on when it is asked.
-    let options = kfl::Options { macros: api::MACROS, now: 0 };
+    let options = api::options(0);
     let message = kfl::Filter::new(&parameters.q, &options).err().map(|error| error.to_string());
     Ok(Json(json!({ "message": message.as_deref().unwrap_or_default(), "valid": message.is_none() })))
 }

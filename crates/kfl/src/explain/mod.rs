@@ -3,12 +3,13 @@
 mod warnings;
 
 use crate::{
-    Error, Options,
+    Error, Language, Options,
     ast::{Expr, Kind, Part, Selector, write_parts},
     compile::{self, Compiler},
     error::Fault,
     functions, parser,
     program::Node,
+    v2,
     value::Datum,
 };
 use std::{fmt::Write as _, ops::Range};
@@ -16,6 +17,8 @@ use std::{fmt::Write as _, ops::Range};
 /// A query taken apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Explanation {
+    /// The spelling that the query was read in.
+    pub language: Language,
     /// The query with every pair of parentheses that it implies. They show what belongs together and are not meant to
     /// be typed: typed parentheses also hold back what a missing field does.
     pub grouped: String,
@@ -40,15 +43,29 @@ pub struct Field {
 
 /// Takes a query apart. It fails as [`crate::Filter::new`] does.
 pub fn explain(text: &str, options: &Options<'_>) -> Result<Explanation, Error> {
-    let locate = |fault| Error::locate(fault, text);
-    let Some(expr) = parser::parse(text).map_err(locate)? else { return Ok(Explanation::default()) };
-    compile::compile(Some(&expr), options).map_err(locate)?;
-    let mut reader =
-        Reader { options, found: Explanation { grouped: grouped(&expr), ..Explanation::default() } };
-    reader.read(&expr, None).map_err(locate)?;
+    crate::in_any(text, options, first, second)
+}
+
+fn first(text: &str, options: &Options<'_>) -> Result<Explanation, Fault> {
+    let start = Explanation { language: Language::V1, ..Explanation::default() };
+    let Some(expr) = parser::parse(text)? else { return Ok(start) };
+    compile::compile(Some(&expr), options)?;
+    let mut reader = Reader { options, found: Explanation { grouped: grouped(&expr), ..start } };
+    reader.read(&expr, None)?;
     let faults = warnings::find(&expr, options);
-    reader.found.warnings = faults.into_iter().map(locate).collect();
+    reader.found.warnings = faults.into_iter().map(|fault| Error::locate(fault, text)).collect();
     Ok(reader.found)
+}
+
+fn second(text: &str, options: &Options<'_>) -> Result<Explanation, Fault> {
+    let (grouped, fields) = v2::explain(text, options)?;
+    Ok(Explanation { language: Language::V2, grouped, fields, ..Explanation::default() })
+}
+
+/// The fields that a query of the first spelling reads.
+pub(crate) fn fields(query: &str, options: &Options<'_>) -> Vec<String> {
+    let found = first(query, &Options { schema: None, ..*options });
+    found.map(|found| found.fields.into_iter().map(|field| field.path).collect()).unwrap_or_default()
 }
 
 struct Reader<'o> {

@@ -4,7 +4,7 @@ use super::explain;
 use crate::Options;
 
 const OPTIONS: Options<'static> =
-    Options { macros: &[("dns", "protocol.name == \"dns\""), ("all", "")], now: 10_000_000 };
+    Options::new(&[("dns", "protocol.name == \"dns\""), ("all", "")], 10_000_000);
 
 fn warnings(query: &str) -> Vec<String> {
     explain(query, &OPTIONS).unwrap().warnings.iter().map(ToString::to_string).collect()

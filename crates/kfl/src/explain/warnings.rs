@@ -1,11 +1,13 @@
 //! The traps of the language, found in a query before they are fallen into.
 
-use super::{is_helper, macro_of};
+use super::{is_helper, macro_of, written};
 use crate::{
     Options,
     ast::{Call, Expr, Kind, Operator, Part, Selector, literal_value},
     error::Fault,
     functions::{RedactPath, redact_path},
+    path,
+    v2::{Source, Variable},
     value::Number,
 };
 
@@ -121,6 +123,7 @@ impl Reader<'_> {
                 format!("write `{word} and …` first, or put parentheses around the document's term"),
             );
         }
+        self.unknown(expr, selector);
         if selector.path.iter().any(|part| matches!(part, Part::Unused(_))) {
             self.warn(expr, "the key after the index is not used", "put it after a dot: `a[0].key`");
         }
@@ -138,6 +141,29 @@ impl Reader<'_> {
             self.enclosed(&argument.value);
         }
         self.call(expr, call);
+    }
+
+    /// A field that no record of the host can have.
+    fn unknown(&mut self, expr: &Expr, selector: &Selector) {
+        let Some(schema) = self.options.schema else { return };
+        let now = matches!(selector.path.as_slice(), [Part::Name(name)] if name == crate::functions::NOW);
+        let steps = path::steps(&selector.path);
+        if now || steps.is_empty() || macro_of(selector, self.options).is_some() || schema.has(&steps) {
+            return;
+        }
+        let field = written(&selector.path);
+        let variable = self.options.variables.iter().find(|variable| variable.name == field);
+        let help = match (variable, schema.meant(&steps).as_slice()) {
+            (Some(Variable { source: Source::Paths([path, ..]) | Source::Times(path, _), .. }), _) => {
+                format!("in KFL2 it is a name of `{path}`; write that")
+            }
+            (_, []) => "the manual lists the fields; `..name` looks for one everywhere".to_owned(),
+            (_, meant) => {
+                let names: Vec<String> = meant.iter().map(|name| format!("`{name}`")).collect();
+                format!("did you mean {}?", names.join(" or "))
+            }
+        };
+        self.warn(expr, format!("no entry has a field `{field}`"), help);
     }
 
     fn call(&mut self, expr: &Expr, call: &Call) {
@@ -170,7 +196,15 @@ impl Reader<'_> {
             _ => RedactPath::Unreadable,
         };
         match path {
-            RedactPath::Hides(_) => {}
+            RedactPath::Hides(steps) => {
+                if let Some(schema) = self.options.schema.filter(|schema| !schema.has(&steps)) {
+                    let help = match schema.meant(&steps).first() {
+                        Some(meant) => format!("did you mean `{meant}`?"),
+                        None => "the manual lists the fields".to_owned(),
+                    };
+                    self.warn(argument, "no entry has a field at this path, so it hides nothing", help);
+                }
+            }
             RedactPath::Inert => {
                 self.warn(
                     argument,

@@ -152,7 +152,7 @@ impl<S: Source> Session<S> {
     /// Begins to watch what `text` selects, instead of anything before it.
     fn open(&mut self, text: Utf8Bytes) -> Result<(), End> {
         let query = Query { text, now: now() };
-        let filter = kfl::Filter::new(&query.text, &kfl::Options { macros: api::MACROS, now: query.now })
+        let filter = kfl::Filter::new(&query.text, &api::options(query.now))
             .map_err(|error| End::Close(close_code::POLICY, format!("bad KFL: {error}")))?;
         let left = filter.limit();
         // The old feed goes first, so that a client never holds two.

@@ -26,7 +26,7 @@ pub(super) async fn item(
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(Parameters { q }) = parameters.map_err(|error| Failure::bad_request(error.body_text()))?;
-    let filter = kfl::Filter::new(&q, &kfl::Options { macros: api::MACROS, now: now() })
+    let filter = kfl::Filter::new(&q, &api::options(now()))
         .map_err(|error| Failure::bad_request(format!("bad KFL: {error}")))?;
     let well_formed = id.rsplit_once('-').is_some_and(|(stream, index)| {
         stream.ends_with(".pcap") && !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit())
