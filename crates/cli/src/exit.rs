@@ -15,6 +15,8 @@ pub(crate) type Outcome = Result<(), Failure>;
 pub(crate) enum Failure {
     /// 1: the world is not as the command needs it: a file, a port, a device.
     Failed(String),
+    /// 1, without a word: nothing was found, as grep has it.
+    Nothing,
     /// 2: it was asked for something that makes no sense; clap uses the same code.
     Usage(String),
     /// 77 (`EX_NOPERM` of sysexits.h): live capture needs a right that it does not have. `make run` asks for this one.
@@ -54,6 +56,7 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 pub(crate) fn leave(outcome: Outcome) -> ExitCode {
     let (code, why) = match outcome {
         Ok(()) | Err(Failure::ReaderGone) => return ExitCode::SUCCESS,
+        Err(Failure::Nothing) => return ExitCode::from(1),
         Err(Failure::Failed(why)) => (1, why),
         Err(Failure::Usage(why)) => (2, why),
         Err(Failure::MayNotCapture(why)) => (77, why),

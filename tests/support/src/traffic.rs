@@ -117,7 +117,7 @@ fn connection(number: u32, requests: u32, random: &mut Random) -> Vec<Vec<u8>> {
             _ => (200, "OK"),
         };
         let lines: Vec<_> = (0..18)
-            .map(|line| format!("{{\"line\":{line},\"article\":\"no {line}\",\"cents\":{line}99}}"))
+            .map(|line| format!("{{\"line\":{line},\"article\":\"no {line}\",\"cents\":1{line}9}}"))
             .collect();
         let body = format!("{{\"lines\":[{}]}}", lines.join(","));
         let response = format!(

@@ -1,6 +1,7 @@
 //! What the hub answers. Every route is served as `/x` and, as behind the original's web server, as `/api/x`.
 
 mod about;
+mod complete;
 mod item;
 mod status;
 mod validate;
@@ -33,6 +34,7 @@ pub(crate) fn router(hub: Hub, hosts: Hosts, shutdown: Shutdown) -> Router {
         .route("/echo", get(about::echo))
         .route("/item/{worker}/{id}", get(item::item))
         .route("/metadata/version", get(about::version))
+        .route("/query/complete", get(complete::complete))
         .route("/query/validate", get(validate::validate))
         .route("/status", get(status::status))
         .with_state(Arc::clone(&hub))

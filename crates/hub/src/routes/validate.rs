@@ -1,9 +1,13 @@
-//! `/query/validate?q=`: whether a text is a filter, and what is wrong with it.
+//! `/query/validate?q=&lang=`: whether a text is a filter, what is wrong with it, and what is likely not meant.
+//!
+//! `valid` and `message` are those of the original. An editor also gets `errors` and `warnings`, each with its place:
+//! `start` and `end` in bytes of UTF-8, `line` and `column` from 1 in characters.
 
 use axum::{
     Json,
     extract::{Query, rejection::QueryRejection},
 };
+use kfl::{Error, Language, Options};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use web::Failure;
@@ -12,15 +16,52 @@ use web::Failure;
 pub(super) struct Parameters {
     #[serde(default)]
     q: String,
+    /// `v1`, `v2`, or nothing for either.
+    #[serde(default)]
+    lang: String,
 }
 
 /// Always 200 for a question that can be read; the answer is in the body.
 pub(super) async fn validate(
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Json<Value>, Failure> {
-    let Query(parameters) = parameters.map_err(|error| Failure::bad_request(error.body_text()))?;
+    let Query(Parameters { q, lang }) = parameters.map_err(|error| Failure::bad_request(error.body_text()))?;
+    let language = match &*lang {
+        "" => Language::Any,
+        "v1" => Language::V1,
+        "v2" => Language::V2,
+        other => return Err(Failure::bad_request(format!("There is no language {other:?}; there are v1, v2."))),
+    };
     // Whether it is a filter does not depend on when it is asked.
-    let options = api::options(0);
-    let message = kfl::Filter::new(&parameters.q, &options).err().map(|error| error.to_string());
-    Ok(Json(json!({ "message": message.as_deref().unwrap_or_default(), "valid": message.is_none() })))
+    let options = Options { language, ..api::explaining(0) };
+    Ok(Json(match kfl::explain(&q, &options) {
+        Ok(found) => json!({
+            "errors": [],
+            "fields": found.fields.iter().map(|field| json!({
+                "end": field.span.end, "path": field.path, "start": field.span.start,
+            })).collect::<Vec<_>>(),
+            "language": if found.language == Language::V2 { "v2" } else { "v1" },
+            "means": found.grouped,
+            "message": "",
+            "valid": true,
+            "warnings": found.warnings.iter().map(placed).collect::<Vec<_>>(),
+        }),
+        Err(error) => json!({
+            "errors": [placed(&error)],
+            "message": error.to_string(),
+            "valid": false,
+            "warnings": [],
+        }),
+    }))
+}
+
+fn placed(error: &Error) -> Value {
+    json!({
+        "column": error.column(),
+        "end": error.span().end,
+        "line": error.line(),
+        "message": error.message(),
+        "start": error.span().start,
+        "suggestion": error.suggestion(),
+    })
 }

@@ -2,6 +2,7 @@
 
 mod hub;
 mod item;
+mod values;
 mod watch;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub(crate) fn router(served: Served, allowed_hosts: &[String]) -> Router {
     let traffic = Router::new()
         .route("/hub", any(hub::upgrade))
         .route("/item/{id}", get(item::item))
+        .route("/values", get(values::values))
         .route("/status", get(status))
         .route("/ledger", get(ledger))
         .with_state(served)
