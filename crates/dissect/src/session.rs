@@ -25,8 +25,8 @@ pub struct Context<'a> {
 ///             a probe says yes
 ///   Probing ────────────────────▶ Dissecting
 ///      │  ▲                           │
-///      │  └──── hand-over (upgrade) ──┘
-///      └──── no probe says maybe any more ────▶ Unknown
+///      │  └──── hand-over (tunnel) ───┘
+///      └── no probe says maybe any more ──▶ Unknown ◀── upgrade to what we do not know
 /// ```
 pub struct Session {
     transport: Transport,
@@ -40,7 +40,7 @@ pub struct Session {
 }
 
 enum State {
-    Probing { datagrams: u8 },
+    Probing,
     Dissecting { dissector: Box<dyn Dissector>, requests: Option<Direction> },
     Unknown,
 }
@@ -56,8 +56,10 @@ struct Inbound {
     need: usize,
     /// The message being read.
     open: Option<Cover>,
-    /// While probing: the start of the stream is some other protocol's.
-    refused: bool,
+    /// While probing: so many pieces were no known protocol's.
+    refused: u8,
+    /// While probing: enough of them were.
+    given_up: bool,
     /// While probing: the next bytes may be the middle of a message.
     adrift: bool,
 }
@@ -92,8 +94,12 @@ struct Cover {
 /// Why stepping stopped.
 enum Stop {
     Hungry,
-    Error { limit: bool },
+    Error {
+        limit: bool,
+    },
     HandOver,
+    Opaque,
+    /// A bug of ours.
     Stuck,
 }
 
@@ -103,7 +109,7 @@ impl Session {
         let inbound = || Inbound { adrift: midstream, ..Inbound::default() };
         Self {
             transport,
-            state: State::Probing { datagrams: 0 },
+            state: State::Probing,
             spoke: None,
             silent: true,
             to_server: inbound(),
@@ -128,11 +134,11 @@ impl Session {
         let rest = std::mem::take(&mut self.inbound(direction).buffer);
         match &mut self.state {
             State::Unknown => {}
-            State::Probing { .. } => {
+            State::Probing => {
                 context.counters.bytes_unknown += rest.len() as u64;
                 let inbound = self.inbound(direction);
                 inbound.adrift = true;
-                inbound.refused = false;
+                (inbound.refused, inbound.given_up) = (0, false);
             }
             State::Dissecting { dissector, .. } => {
                 let scene = Scene { limits: context.limits, expected: None };
@@ -198,7 +204,7 @@ impl Session {
     fn receive(&mut self, piece: Piece<'_>, context: &mut Context<'_>) {
         match self.state {
             State::Unknown => context.counters.bytes_unknown += piece.bytes.len() as u64,
-            State::Probing { .. } => self.probe(piece, context),
+            State::Probing => self.probe(piece, context),
             State::Dissecting { .. } => self.advance(piece, context),
         }
     }
@@ -206,7 +212,7 @@ impl Session {
     fn probe(&mut self, piece: Piece<'_>, context: &mut Context<'_>) {
         let transport = self.transport;
         let inbound = self.inbound(piece.direction);
-        if inbound.refused {
+        if inbound.given_up {
             context.counters.bytes_unknown += piece.bytes.len() as u64;
             return;
         }
@@ -238,7 +244,7 @@ impl Session {
                 }
                 inbound.need = if len < 512 { len + 1 } else { len + len / 8 };
             }
-            _ if old > 0 && inbound.adrift => {
+            _ if old > 0 && (inbound.adrift || inbound.refused > 0) => {
                 // A message may begin where these bytes do.
                 inbound.buffer = Vec::new();
                 context.counters.bytes_unknown += old as u64;
@@ -253,19 +259,18 @@ impl Session {
 
     /// No protocol begins like this.
     fn refuse(&mut self, direction: Direction, context: &mut Context<'_>) {
-        let tcp = self.transport == Transport::Tcp;
+        let udp = self.transport == Transport::Udp;
         let inbound = self.inbound(direction);
         inbound.buffer = Vec::new();
-        inbound.refused = tcp && !inbound.adrift;
-        let refused = self.to_server.refused && self.to_client.refused;
-        if let State::Probing { datagrams } = &mut self.state {
-            *datagrams = datagrams.saturating_add(1);
-            let enough = !tcp && *datagrams >= context.limits.probe_datagrams;
-            if refused || enough {
-                self.state = State::Unknown;
-                for inbound in [&mut self.to_server, &mut self.to_client] {
-                    context.counters.bytes_unknown += std::mem::take(&mut inbound.buffer).len() as u64;
-                }
+        inbound.need = 0;
+        inbound.refused = inbound.refused.saturating_add(1);
+        inbound.given_up = inbound.refused >= context.limits.probe_pieces && (udp || !inbound.adrift);
+        let both = self.to_server.given_up && self.to_client.given_up;
+        let one = self.to_server.given_up || self.to_client.given_up;
+        if both || (udp && one) {
+            self.state = State::Unknown;
+            for inbound in [&mut self.to_server, &mut self.to_client] {
+                context.counters.bytes_unknown += std::mem::take(&mut inbound.buffer).len() as u64;
             }
         }
     }
@@ -279,7 +284,7 @@ impl Session {
         let scene = Scene { limits: context.limits, expected: None };
         let other = piece.direction.reverse();
         let inbound = self.inbound(other);
-        if inbound.refused || inbound.adrift {
+        if inbound.refused > 0 || inbound.adrift {
             // Whatever this leaves is about bytes from before the protocol was known.
             dissector.gap(other, 0, &[], &scene);
         }
@@ -340,14 +345,26 @@ impl Session {
                 }
             }
             Stop::Error { limit } => self.abandon(direction, rest, limit, context),
-            Stop::Stuck => {
+            Stop::Opaque | Stop::Stuck => {
+                debug_assert!(
+                    matches!(stop, Stop::Opaque),
+                    "a dissector consumed nothing, or more than there is"
+                );
                 context.counters.bytes_unknown += rest.len() as u64;
                 self.state = State::Unknown;
+                for inbound in [&mut self.to_server, &mut self.to_client] {
+                    inbound.open = None;
+                    context.counters.bytes_unknown += std::mem::take(&mut inbound.buffer).len() as u64;
+                }
             }
             Stop::HandOver => {
-                self.state = State::Probing { datagrams: 0 };
+                self.state = State::Probing;
                 for inbound in [&mut self.to_server, &mut self.to_client] {
-                    (inbound.open, inbound.need, inbound.refused, inbound.adrift) = (None, 0, false, false);
+                    *inbound = Inbound {
+                        buffer: std::mem::take(&mut inbound.buffer),
+                        origin: inbound.origin,
+                        ..Inbound::default()
+                    };
                 }
                 let rest = rest.to_vec();
                 self.receive(Piece { bytes: &rest, ..piece }, context);
@@ -396,6 +413,7 @@ impl Session {
                     return (at, Stop::Hungry);
                 }
                 Ok(Step::HandOver) => return (at, Stop::HandOver),
+                Ok(Step::Opaque) => return (at, Stop::Opaque),
                 Ok(Step::Skip { .. }) => return (at, Stop::Stuck),
                 Err(error) => return (at, Stop::Error { limit: error.limit }),
             };

@@ -57,7 +57,7 @@ fn new(_: Transport, direction: Direction, role: Role) -> Box<dyn Dissector> {
         requests,
         request: Reading::default(),
         response: Reading::default(),
-        handed_over: false,
+        after: After::Http,
     })
 }
 
@@ -66,7 +66,17 @@ struct Http1 {
     requests: Direction,
     request: Reading,
     response: Reading,
-    handed_over: bool,
+    after: After,
+}
+
+/// What the bytes after the last message are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum After {
+    Http,
+    /// CONNECT was granted: anything, HTTP too.
+    Tunnel,
+    /// 101: what the head said, and nothing that HTTP could be.
+    Upgrade,
 }
 
 /// ```text
@@ -93,8 +103,10 @@ impl Default for Reading {
 
 impl Dissector for Http1 {
     fn step(&mut self, direction: Direction, input: &[u8], scene: &Scene<'_>) -> Result<Step, DissectError> {
-        if self.handed_over {
-            return Ok(Step::HandOver);
+        match self.after {
+            After::Http => {}
+            After::Tunnel => return Ok(Step::HandOver),
+            After::Upgrade => return Ok(Step::Opaque),
         }
         let requests = direction == self.requests;
         match std::mem::replace(self.reading(direction), Reading::Seek) {
@@ -197,7 +209,7 @@ impl Http1 {
             if looked < 16 && parser::probe_for(requests, input, limits) == Probe::No {
                 return Err(DissectError::malformed("no start line"));
             }
-            *self.reading(direction) = Reading::Start { looked: input.len().saturating_sub(2) };
+            *self.reading(direction) = Reading::Start { looked: input.len().saturating_sub(6) };
             return Ok(Step::NeedMore { at_least: input.len() + 1 });
         };
         let (head, body) = input.split_at_checked(end).unwrap_or((input, &[]));
@@ -208,7 +220,11 @@ impl Http1 {
                 // Nothing tells a response to HEAD from others if its request is unknown, but what follows it.
                 let headless = scene.expected.is_none() && body.starts_with(b"HTTP/1.");
                 let hint = if headless { HINT_HEAD } else { scene.expected.unwrap_or(0) };
-                self.handed_over = code == 101 || (hint == HINT_CONNECT && code / 100 == 2);
+                match code {
+                    101 => self.after = After::Upgrade,
+                    200..300 if hint == HINT_CONNECT => self.after = After::Tunnel,
+                    _ => {}
+                }
                 response_framing(&head, code, hint)
             }
         };
