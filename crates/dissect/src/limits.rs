@@ -38,7 +38,7 @@ pub struct Limits {
     /// How long a response waits for a request that is delivered after it: reordered by capture queues (milliseconds),
     /// or held back behind a hole until reassembly gives the hole up (seconds).
     pub hold: Duration,
-    /// How long a request over TCP waits for the first byte of its response. Common proxies (nginx, HAProxy, cloud
+    /// How long a request over TCP waits for the first byte of its response. Common proxies (nginx, `HAProxy`, cloud
     /// load balancers) cut after 30 to 60 seconds, so that what takes longer has mostly been answered for by somebody.
     pub answer_tcp: Duration,
     /// How long a request over UDP waits: resolvers ask again after 5 seconds, and mostly give up after 10.
@@ -68,7 +68,7 @@ impl Default for Limits {
             waiting_bytes: 8 * 1024 * 1024,
             held: 64,
             hold: Duration::from_secs(5),
-            answer_tcp: Duration::from_secs(60),
+            answer_tcp: Duration::from_mins(1),
             answer_udp: Duration::from_secs(10),
         }
     }

@@ -372,7 +372,12 @@ fn push_label(out: &mut String, label: &[u8]) {
         match byte {
             b'.' | b'\\' => out.extend(['\\', char::from(*byte)]),
             byte if plain(byte) => out.push(char::from(*byte)),
-            byte => out.push_str(&format!("\\{byte:03}")),
+            byte => {
+                out.push('\\');
+                [byte / 100, byte / 10 % 10, byte % 10]
+                    .into_iter()
+                    .for_each(|digit| out.push(char::from(b'0' + digit)));
+            }
         }
     }
 }

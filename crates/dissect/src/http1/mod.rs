@@ -1,4 +1,13 @@
 //! HTTP/1.0 and HTTP/1.1: RFC 9112 for the syntax, RFC 9110 for the meaning.
+//!
+//! What users should know of the entries:
+//!
+//! - A head with bytes that are not UTF-8 is read as Latin-1, which loses nothing.
+//! - Bodies are shown without chunk framing and content encodings. One that cannot be decoded stays as it was sent:
+//!   `truncated` if it was cut on the way, `ambiguous` if it is whole. One that breaks off in the middle is shown as
+//!   far as it goes, `truncated`.
+//! - Interim responses (100, 102, 103) are counted and not shown; time and size are those of the final response.
+//! - After 101 the flow is not looked into; after a granted CONNECT it is probed anew.
 
 mod form;
 mod framing;
@@ -183,7 +192,7 @@ impl Http1 {
         match parser::probe_for(direction == self.requests, input, scene.limits) {
             Probe::Yes(_) => self.start(direction, 0, input, scene),
             Probe::Maybe => Ok(Step::NeedMore { at_least: input.len() + 1 + input.len() / 8 }),
-            _ => Ok(Step::Skip { consumed: input.len() }),
+            Probe::No => Ok(Step::Skip { consumed: input.len() }),
         }
     }
 

@@ -319,7 +319,7 @@ impl Draft {
                         .filter(|coding| !coding.is_empty()),
                 ),
                 b"Content-Length" => {
-                    lengths.extend(text(value).split(',').map(|number| digits(number.trim())))
+                    lengths.extend(text(value).split(',').map(|number| digits(number.trim())));
                 }
                 _ => {}
             }
