@@ -6,6 +6,7 @@ use flow::{Close, Closing, Data, Direction, Gap, Ordinal, Timestamp, Transport};
 use crate::{
     Counters, DISSECTORS, Dissector, Limits, Message, Probe, Role, Scene, Step, Transaction,
     dissector::Ending,
+    inbound::{Cover, Inbound, Origin, Piece},
     pairing::{Loss, Pairing, Sink, Stamped},
 };
 
@@ -43,52 +44,6 @@ enum State {
     Probing,
     Dissecting { dissector: Box<dyn Dissector>, requests: Option<Direction> },
     Unknown,
-}
-
-/// One direction.
-#[derive(Default)]
-struct Inbound {
-    /// Delivered, not consumed.
-    buffer: Vec<u8>,
-    /// What is known of the first byte of `buffer`.
-    origin: Origin,
-    /// The next step wants this many bytes.
-    need: usize,
-    /// The message being read.
-    open: Option<Cover>,
-    /// While probing: so many pieces were no known protocol's.
-    refused: u8,
-    /// While probing: enough of them were.
-    given_up: bool,
-    /// While probing: the next bytes may be the middle of a message.
-    adrift: bool,
-}
-
-/// What the flow table said of some bytes.
-#[derive(Clone, Copy, Default)]
-struct Origin {
-    at: Timestamp,
-    overlap: bool,
-    ambiguous: bool,
-}
-
-/// Bytes as they come in.
-#[derive(Clone, Copy)]
-struct Piece<'a> {
-    direction: Direction,
-    ordinal: Ordinal,
-    origin: Origin,
-    bytes: &'a [u8],
-}
-
-/// What is known of the bytes of a message.
-#[derive(Clone, Copy)]
-struct Cover {
-    first: Timestamp,
-    last: Timestamp,
-    size: u64,
-    overlap: bool,
-    ambiguous: bool,
 }
 
 /// Why stepping stopped.
@@ -155,10 +110,9 @@ impl Session {
         &mut self,
         direction: Direction,
         ordinal: Ordinal,
-        at: Timestamp,
+        _at: Timestamp,
         context: &mut Context<'_>,
     ) {
-        let _ = at;
         self.end(direction, true, ordinal, context);
     }
 
@@ -499,19 +453,6 @@ impl Session {
             Direction::ToServer => &mut self.to_server,
             Direction::ToClient => &mut self.to_client,
         }
-    }
-}
-
-impl Cover {
-    fn new(origin: Origin) -> Self {
-        Self { first: origin.at, last: origin.at, size: 0, overlap: false, ambiguous: false }
-    }
-
-    fn extend(&mut self, len: u64, begins: Origin, ends: Origin) {
-        self.size += len;
-        self.last = self.last.max(begins.at).max(ends.at);
-        self.overlap |= begins.overlap | ends.overlap;
-        self.ambiguous |= begins.ambiguous | ends.ambiguous;
     }
 }
 

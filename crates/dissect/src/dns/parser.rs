@@ -374,9 +374,7 @@ fn push_label(out: &mut String, label: &[u8]) {
             byte if plain(byte) => out.push(char::from(*byte)),
             byte => {
                 out.push('\\');
-                [byte / 100, byte / 10 % 10, byte % 10]
-                    .into_iter()
-                    .for_each(|digit| out.push(char::from(b'0' + digit)));
+                out.extend([byte / 100, byte / 10 % 10, byte % 10].map(|digit| char::from(b'0' + digit)));
             }
         }
     }

@@ -13,9 +13,11 @@ mod form;
 mod framing;
 mod message;
 mod parser;
+mod readable;
 #[cfg(test)]
 mod tests;
 mod text;
+mod words;
 
 use api::{Fault, FaultKind, Protocol};
 use flow::{Direction, Transport};
