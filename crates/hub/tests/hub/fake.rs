@@ -111,8 +111,8 @@ impl Fake {
         self.shared.store.lock().unwrap().clear();
     }
 
-    pub(crate) fn say(&self, message: FromWorker) {
-        self.say_raw(text(&message));
+    pub(crate) fn say(&self, message: &FromWorker) {
+        self.say_raw(text(message));
     }
 
     pub(crate) fn say_raw(&self, message: Message) {
@@ -146,7 +146,7 @@ impl Fake {
 async fn hub(State(fake): State<Fake>, upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(move |socket| async move {
         // An error says that the hub is gone, which ends a connection in any case.
-        let _: Result<(), axum::Error> = converse(fake, socket).await;
+        drop(converse(fake, socket).await);
     })
 }
 
@@ -162,7 +162,7 @@ async fn converse(fake: Fake, mut socket: WebSocket) -> Result<(), axum::Error> 
     loop {
         tokio::select! {
             message = socket.recv() => match message {
-                Some(Ok(Message::Text(message))) => fake.take(serde_json::from_str(&message).unwrap(), &mut subscriptions),
+                Some(Ok(Message::Text(message))) => fake.take(&serde_json::from_str(&message).unwrap(), &mut subscriptions),
                 Some(Ok(_)) => {}
                 _ => return Ok(()),
             },
@@ -180,9 +180,9 @@ async fn converse(fake: Fake, mut socket: WebSocket) -> Result<(), axum::Error> 
 }
 
 impl Fake {
-    fn take(&self, message: ToWorker, subscriptions: &mut BTreeMap<SubscriptionId, Subscribed>) {
+    fn take(&self, message: &ToWorker, subscriptions: &mut BTreeMap<SubscriptionId, Subscribed>) {
         self.shared.heard.lock().unwrap().push(message.clone());
-        match message {
+        match *message {
             ToWorker::Subscribe { id, after, shape, .. } => {
                 let boot = *self.shared.boot.lock().unwrap();
                 let after = after.filter(|after| after.boot == boot);

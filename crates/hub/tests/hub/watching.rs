@@ -42,7 +42,7 @@ async fn all_workers_are_asked_the_same_at_the_same_now() {
     let mut client = Client::connect(hub.address, "/ws").await;
     client.send("timestamp >= now()").await;
     status_when(hub.address, |status| status["watchers"][0]["historyEnded"] == true).await;
-    let asked: Vec<_> = workers.iter().map(|worker| worker.heard()).collect();
+    let asked: Vec<_> = workers.iter().map(Fake::heard).collect();
     assert_eq!(asked[0], asked[1]);
     let ToWorker::Subscribe { kfl, now, shape, after, .. } = &asked[0][0] else { panic!("{asked:?}") };
     assert_eq!((&**kfl, *shape, *after), ("timestamp >= now()", Shape::Base, None));
@@ -138,8 +138,8 @@ async fn what_a_worker_lost_is_told_to_the_watcher_that_lost_it() {
     assert_eq!(second.text().await, r#"{"event":"historyEnd"}"#);
     let status = json(hub.address, "/status").await;
     let id = status["watchers"][0]["id"].as_u64().unwrap() as u32;
-    worker.say(FromWorker::Lost { id, n: 3, why: "evicted".into() });
-    worker.say(FromWorker::Refused { id, why: "no".into() });
+    worker.say(&FromWorker::Lost { id, n: 3, why: "evicted".into() });
+    worker.say(&FromWorker::Refused { id, why: "no".into() });
     assert_eq!(first.text().await, r#"{"event":"lost","n":3,"why":"evicted"}"#);
     assert!(first.text().await.contains("refuses the query: no"));
     assert!(second.is_quiet().await);

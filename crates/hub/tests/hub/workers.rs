@@ -24,7 +24,7 @@ async fn a_connection_that_breaks_leaves_no_gap_and_repeats_nothing() {
         if n % 97 == 0 {
             worker.disconnect();
         }
-        if n >= 250 && n < 750 {
+        if (250..750).contains(&n) {
             // From here on some are stored and some are live; some are captured while no hub is there.
             worker.capture(n, (n + 250).to_string());
         }
