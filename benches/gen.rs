@@ -11,7 +11,9 @@ use support::{
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [connections, questions, file] = arguments.as_slice() else { return ExitCode::from(2) };
-    let (Ok(connections), Ok(questions)) = (connections.parse(), questions.parse()) else { return ExitCode::from(2) };
+    let (Ok(connections), Ok(questions)) = (connections.parse(), questions.parse()) else {
+        return ExitCode::from(2);
+    };
     let capture = capture(&Mix { connections, requests: 10, questions, seed: 1 });
     match fs::write(file, capture.pcap(Endian::Little, false)) {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use kfl::Value;
 
+use crate::digits;
+
 /// One end of a transaction.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
@@ -20,12 +22,13 @@ pub struct Endpoint {
 impl Endpoint {
     /// An end of which only the address is known.
     pub fn unnamed(ip: IpAddr, port: u16) -> Self {
-        Self {
-            ip,
-            port,
-            name: Box::default(),
-            namespace: Box::default(),
-        }
+        Self { ip, port, name: Box::default(), namespace: Box::default() }
+    }
+
+    fn port_text(&self) -> String {
+        let mut text = String::new();
+        digits::push(&mut text, self.port.into());
+        text
     }
 
     /// Bytes held on the heap.
@@ -37,12 +40,12 @@ impl Endpoint {
 kfl::record! {
     impl Record for Endpoint as end {
         "endpointSlice" => Value::Null,
-        "ip" => Value::Text(end.ip.to_string().into()),
+        "ip" => Value::Text(digits::address(end.ip).into()),
         "name" => Value::text(&end.name),
         "namespace" => Value::text(&end.namespace),
         "pod" => Value::Null,
         // A string: the users' filters and scripts compare it with one.
-        "port" => Value::Text(end.port.to_string().into()),
+        "port" => Value::Text(end.port_text().into()),
         "service" => Value::Null,
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use kfl::Value;
 
-use crate::{Endpoint, Node, Payload, Protocol, UnixNanos};
+use crate::{Endpoint, Node, Payload, Protocol, UnixNanos, digits};
 
 /// One transaction: a request and its response, or the half of it that was seen.
 #[derive(Debug)]
@@ -92,29 +92,50 @@ pub struct Flags {
 /// `000000019561.pcap`: the name of a stream's file.
 impl fmt::Display for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:012}{}.pcap", self.number, if self.udp { "_udp" } else { "" })
+        f.write_str(&self.name())
+    }
+}
+
+impl Stream {
+    fn name(self) -> String {
+        let mut name = String::with_capacity(32);
+        self.push(&mut name, ".pcap");
+        name
+    }
+
+    fn push(self, out: &mut String, suffix: &str) {
+        digits::push_padded(out, self.number, 12);
+        out.push_str(if self.udp { "_udp" } else { "" });
+        out.push_str(suffix);
     }
 }
 
 impl Entry {
     /// Its name in its worker: `000000019561.pcap-0`.
     pub fn local_id(&self) -> String {
-        format!("{}-{}", self.stream, self.index)
+        self.named("", ".pcap", "")
     }
 
     /// Its name everywhere: `10.0.41.65:30001/000000019561.pcap-0`.
     pub fn id(&self) -> String {
-        format!("{}/{}-{}", self.node.worker, self.stream, self.index)
+        self.named(&self.node.worker, ".pcap", "")
     }
 
     /// `000000019561_pcap-0_entry.json`: the name that the original gave to its file.
     fn entry_file(&self) -> String {
-        format!(
-            "{:012}{}_pcap-{}_entry.json",
-            self.stream.number,
-            if self.stream.udp { "_udp" } else { "" },
-            self.index
-        )
+        self.named("", "_pcap", "_entry.json")
+    }
+
+    /// `prefix/` (unless it is empty), the stream with `suffix`, `-`, the index, `end`.
+    fn named(&self, prefix: &str, suffix: &str, end: &str) -> String {
+        let mut name = String::with_capacity(prefix.len() + 48);
+        name.push_str(prefix);
+        name.push_str(if prefix.is_empty() { "" } else { "/" });
+        self.stream.push(&mut name, suffix);
+        name.push('-');
+        digits::push(&mut name, self.index);
+        name.push_str(end);
+        name
     }
 
     /// Bytes that it occupies: what a bounded store counts.
@@ -151,8 +172,8 @@ kfl::record! {
         "response" => half(entry.response.as_deref()),
         "responseSize" => Value::Int(entry.response_size as i64),
         "src" => Value::record(&entry.src),
-        "startTime" => Value::Text(entry.at.to_string().into()),
-        "stream" => Value::Text(entry.stream.to_string().into()),
+        "startTime" => Value::Text(entry.at.rfc_3339().into()),
+        "stream" => Value::Text(entry.stream.name().into()),
         "timestamp" => Value::Int(entry.at.millis()),
         "tls" => Value::Bool(false),
         "worker" => Value::text(&entry.node.worker),

@@ -2,6 +2,7 @@
 //! other. A type lives here if one process writes it and another reads it; renaming a field is a breaking change.
 
 mod base;
+mod digits;
 mod endpoint;
 mod entry;
 mod json;

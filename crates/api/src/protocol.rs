@@ -1,6 +1,10 @@
 //! Protocols as users see them: names, colours, the macro of the filter language.
 
+use std::sync::OnceLock;
+
 use kfl::Value;
+
+use crate::json::write_fields;
 
 /// What a protocol is called and how it is shown. One static per protocol, beside its dissector.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,6 +31,8 @@ pub struct Protocol {
     pub layer4: &'static str,
     /// Its version.
     pub version: &'static str,
+    /// Itself as JSON, once it was asked for: every entry has it.
+    pub json: OnceLock<Vec<u8>>,
 }
 
 const FOREGROUND: &str = "#ffffff";
@@ -48,4 +54,9 @@ kfl::record! {
         "referenceLink" => Value::text(protocol.reference_link),
         "version" => Value::text(protocol.version),
     }
+    json protocol.json.get_or_init(|| {
+        let mut json = Vec::new();
+        write_fields(&mut json, protocol);
+        json
+    })
 }

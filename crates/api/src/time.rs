@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::digits;
+
 /// Nanoseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixNanos(pub i64);
@@ -16,23 +18,38 @@ impl UnixNanos {
     }
 }
 
-/// RFC 3339 in UTC; the fraction has as many digits as it needs, up to nine, and none when it is zero (as Go prints it).
 impl fmt::Display for UnixNanos {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rfc_3339())
+    }
+}
+
+impl UnixNanos {
+    /// RFC 3339 in UTC; the fraction has as many digits as it needs, up to nine, and none when it is zero (as Go prints
+    /// it).
+    pub fn rfc_3339(self) -> String {
         let (seconds, nanos) = (self.0.div_euclid(NANOS_PER_SECOND), self.0.rem_euclid(NANOS_PER_SECOND));
         let (days, second) = (seconds.div_euclid(SECONDS_PER_DAY), seconds.rem_euclid(SECONDS_PER_DAY));
         let (year, month, day) = civil_from_days(days);
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
-        if nanos != 0 {
-            let (mut digits, mut fraction) = (9, nanos);
-            while fraction % 10 == 0 {
-                fraction /= 10;
-                digits -= 1;
-            }
-            write!(f, ".{fraction:0digits$}")?;
+        let mut text = String::with_capacity(32);
+        for (number, width, after) in [
+            (year, 4, "-"),
+            (month, 2, "-"),
+            (day, 2, "T"),
+            (second / 3600, 2, ":"),
+            (second / 60 % 60, 2, ":"),
+            (second % 60, 2, ""),
+        ] {
+            digits::push_padded(&mut text, number.unsigned_abs(), width);
+            text.push_str(after);
         }
-        f.write_str("Z")
+        if nanos != 0 {
+            text.push('.');
+            digits::push_padded(&mut text, nanos.unsigned_abs(), 9);
+            text.truncate(text.trim_end_matches('0').len());
+        }
+        text.push('Z');
+        text
     }
 }
 

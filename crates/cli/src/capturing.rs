@@ -65,7 +65,8 @@ pub(crate) fn failure(error: &CaptureError) -> Failure {
 
 /// What to type to be allowed to capture.
 fn permission_help() -> String {
-    let program = env::current_exe().map_or_else(|_| "kubeshark".to_owned(), |path| path.display().to_string());
+    let program =
+        env::current_exe().map_or_else(|_| "kubeshark".to_owned(), |path| path.display().to_string());
     let arguments: Vec<String> = env::args().skip(1).map(|argument| quoted(&argument)).collect();
     let program = quoted(&program);
     format!(
@@ -77,7 +78,11 @@ fn permission_help() -> String {
 /// A word as a shell reads it.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]
@@ -86,7 +91,9 @@ mod tests {
 
     #[test]
     fn words_survive_a_shell() {
-        for (word, expected) in [("tap", "tap"), ("", "''"), ("tcp port 80", "'tcp port 80'"), ("it's", r"'it'\''s'")] {
+        for (word, expected) in
+            [("tap", "tap"), ("", "''"), ("tcp port 80", "'tcp port 80'"), ("it's", r"'it'\''s'")]
+        {
             assert_eq!(quoted(word), expected);
         }
     }

@@ -17,6 +17,8 @@ mod http1;
 mod limits;
 mod pairing;
 mod session;
+#[cfg(test)]
+mod testing;
 mod transaction;
 
 pub use counters::Counters;

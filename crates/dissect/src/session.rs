@@ -60,8 +60,6 @@ struct Inbound {
     refused: bool,
     /// While probing: the next bytes may be the middle of a message.
     adrift: bool,
-    /// Nothing will come any more.
-    ended: bool,
 }
 
 /// What the flow table said of some bytes.
@@ -240,6 +238,12 @@ impl Session {
                 }
                 inbound.need = if len < 512 { len + 1 } else { len + len / 8 };
             }
+            _ if old > 0 && inbound.adrift => {
+                // A message may begin where these bytes do.
+                inbound.buffer = Vec::new();
+                context.counters.bytes_unknown += old as u64;
+                self.probe(piece, context);
+            }
             _ => {
                 context.counters.bytes_unknown += len as u64;
                 self.refuse(piece.direction, context);
@@ -275,7 +279,7 @@ impl Session {
         let scene = Scene { limits: context.limits, expected: None };
         let other = piece.direction.reverse();
         let inbound = self.inbound(other);
-        if inbound.buffer.is_empty() && (inbound.refused || inbound.adrift) {
+        if inbound.refused || inbound.adrift {
             // Whatever this leaves is about bytes from before the protocol was known.
             dissector.gap(other, 0, &[], &scene);
         }
@@ -380,6 +384,9 @@ impl Session {
                 Ok(Step::Message { consumed, message }) => (consumed, Some(message)),
                 Ok(Step::Take { consumed }) => (consumed, None),
                 Ok(Step::Skip { consumed }) if (1..=rest.len()).contains(&consumed) => {
+                    // Where nothing is found from older bytes on, a message may begin where the new ones do.
+                    let all = consumed == rest.len() && at < old && old < input.len();
+                    let consumed = if all { old - at } else { consumed };
                     context.counters.bytes_skipped += consumed as u64;
                     at += consumed;
                     continue;
@@ -423,9 +430,6 @@ impl Session {
 
     fn end(&mut self, direction: Direction, clean: bool, ordinal: Ordinal, context: &mut Context<'_>) {
         let inbound = self.inbound(direction);
-        if std::mem::replace(&mut inbound.ended, true) {
-            return;
-        }
         let rest = std::mem::take(&mut inbound.buffer);
         let State::Dissecting { dissector, .. } = &mut self.state else {
             context.counters.bytes_unknown += rest.len() as u64;

@@ -95,7 +95,7 @@ counters! {
 counters! {
     /// What became of segments and datagrams. For TCP payload, in bytes:
     /// `tcpBytes` = `delivered` + `duplicate` + `copied` + `outsideWindow` + `afterFin` + `beforeStart` + `late` +
-    /// `onReset` + `held`, and `held` is 0 at the end.
+    /// `onReset` + `afterClose` + `held`, and `held` is 0 at the end.
     FlowCounters {
         /// TCP flows opened.
         tcp_opened: "tcpOpened",
@@ -118,7 +118,7 @@ counters! {
 
         /// TCP segments.
         segments: "segments",
-        /// Segments without payload that belong to no flow: nothing was opened for them.
+        /// Segments that belong to no flow and bring nothing new: nothing was opened for them.
         strays: "strays",
         /// A SYN, or a SYN with ACK, that contradicts the flow it came for.
         syn_ignored: "synIgnored",
@@ -145,6 +145,8 @@ counters! {
         late: "late",
         /// Of it: in a segment that resets the flow.
         on_reset: "onReset",
+        /// Of it: sent again when the flow had ended.
+        after_close: "afterClose",
         /// Of it: waits behind a hole now.
         held: "held",
         /// Segments that wait behind a hole now.

@@ -19,6 +19,8 @@ mod packet;
 mod sequence;
 mod table;
 mod tcp;
+#[cfg(test)]
+mod testing;
 mod udp;
 
 pub use counters::{DecodeCounters, FlowCounters};

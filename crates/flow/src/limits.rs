@@ -35,6 +35,11 @@ pub struct Limits {
     pub tcp_unproven: Duration,
     /// How long a finished or reset TCP flow lingers after its last packet, to catch stragglers.
     pub tcp_linger: Duration,
+    /// How long it is remembered where such a flow ended, so that what is sent again opens no new one (Linux keeps
+    /// `TIME_WAIT` for 60 s).
+    pub tcp_remember: Duration,
+    /// How many ended flows of a shard are remembered. One more forgets the oldest.
+    pub ended: usize,
     /// Idle time of a UDP flow that was answered.
     pub udp_idle: Duration,
     /// Idle time of a UDP flow that was not.
@@ -68,6 +73,8 @@ impl Default for Limits {
             tcp_idle: Duration::from_mins(5),
             tcp_unproven: Duration::from_secs(30),
             tcp_linger: Duration::from_secs(5),
+            tcp_remember: Duration::from_mins(1),
+            ended: 1024,
             udp_idle: Duration::from_mins(1),
             udp_unproven: Duration::from_secs(30),
             ip_headers: 8,

@@ -107,7 +107,7 @@ pub struct Packet<'a> {
     pub ordinal: Ordinal,
     /// When it was captured.
     pub at: Timestamp,
-    /// The capture point.
+    /// The capture point: that of the frame, told apart further by the device that an SLL2 header names.
     pub interface: u32,
     /// Both ends.
     pub key: FlowKey,

@@ -35,6 +35,12 @@ pub struct Filter {
     compiled: compile::Compiled,
 }
 
+// A filter is shared between the threads that carry records.
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<Filter>();
+};
+
 /// The tree of a query as text, a node a line; empty for the empty query.
 ///
 /// For tests and for people who work on the language: the form may change.

@@ -10,6 +10,9 @@ pub(crate) const DEPTH: usize = 100;
 /// Most steps of one path (`a.b[0]` has three).
 pub(crate) const STEPS: usize = 128;
 
+/// Most `..` of one path: each may look at everything below what the one before found.
+pub(crate) const DEEP: usize = 3;
+
 /// Most arguments of one call.
 pub(crate) const ARGUMENTS: usize = 256;
 

@@ -19,11 +19,15 @@ const LONGEST: usize = 64;
 fn distance(typed: &[char], name: &str) -> usize {
     let mut row: Vec<usize> = (0..=typed.len()).collect();
     for (line, letter) in name.chars().take(LONGEST).flat_map(char::to_lowercase).enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], line + 1);
-        for column in 1..=typed.len() {
-            let changed = diagonal + usize::from(typed[column - 1] != letter);
-            diagonal = row[column];
-            row[column] = changed.min(row[column - 1] + 1).min(diagonal + 1);
+        let (mut diagonal, mut left) = (line, line + 1);
+        for (cell, known) in row.iter_mut().skip(1).zip(typed) {
+            let changed = diagonal + usize::from(*known != letter);
+            diagonal = *cell;
+            *cell = changed.min(left + 1).min(diagonal + 1);
+            left = *cell;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = line + 1;
         }
     }
     row.pop().unwrap_or_default()

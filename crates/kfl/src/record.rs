@@ -13,6 +13,11 @@ pub trait Record {
 
     /// Visits every field in ascending byte order of the keys.
     fn each<'a>(&'a self, visit: &mut dyn FnMut(&'a str, Value<'a>));
+
+    /// The record as JSON, if the host keeps it ready; the same as printing what [`each`](Self::each) visits.
+    fn json(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 /// A thing with numbered items.
@@ -98,7 +103,7 @@ impl List for &'static [&'static str] {
 /// Implements [`Record`] from one list of fields, so that what a filter finds and what is printed cannot differ.
 ///
 /// Keys stand in ascending order (checked when compiling). A field's expression is a [`Value`], or an
-/// `Option<Value>` where the field may be absent.
+/// `Option<Value>` where the field may be absent. `json EXPRESSION` after the fields lends [`Record::json`].
 ///
 /// ```
 /// use kfl::{Record, Value};
@@ -118,7 +123,7 @@ impl List for &'static [&'static str] {
 /// ```
 #[macro_export]
 macro_rules! record {
-    (impl Record for $type:ty as $this:ident { $($key:literal => $value:expr,)+ }) => {
+    (impl Record for $type:ty as $this:ident { $($key:literal => $value:expr,)+ } $(json $json:expr)?) => {
         const _: () = assert!($crate::ascending(&[$($key),+]), "the keys of a record stand in ascending order");
 
         impl $crate::Record for $type {
@@ -129,6 +134,13 @@ macro_rules! record {
                     _ => None,
                 }
             }
+
+            $(
+                fn json(&self) -> Option<&[u8]> {
+                    let $this = self;
+                    Some($json)
+                }
+            )?
 
             fn each<'a>(&'a self, visit: &mut dyn FnMut(&'a str, $crate::Value<'a>)) {
                 let $this = self;

@@ -108,12 +108,18 @@ fn down<'a>(ways: &[Way<'a>], place: &Place<'_>) -> Vec<Way<'a>> {
 }
 
 fn follow<'a>(way: Way<'a>, place: &Place<'_>, left: &mut Vec<Way<'a>>) {
-    match (way, place) {
-        ([Step::Any, rest @ ..], _) => left.push(rest),
-        ([Step::Key(wanted), rest @ ..], Place::Key(key)) if **wanted == **key => left.push(rest),
-        ([Step::Index(wanted), rest @ ..], Place::Index(index)) if wanted == index => left.push(rest),
-        ([Step::Deep, rest @ ..], _) => {
+    // Two ways to the same steps are one: without this, every `..` would multiply them on the way down.
+    let mut add = |way: Way<'a>| {
+        if !left.iter().any(|known| std::ptr::eq(*known, way)) {
             left.push(way);
+        }
+    };
+    match (way, place) {
+        ([Step::Any, rest @ ..], _) => add(rest),
+        ([Step::Key(wanted), rest @ ..], Place::Key(key)) if **wanted == **key => add(rest),
+        ([Step::Index(wanted), rest @ ..], Place::Index(index)) if wanted == index => add(rest),
+        ([Step::Deep, rest @ ..], _) => {
+            add(way);
             follow(rest, place, left);
         }
         _ => {}

@@ -1,4 +1,5 @@
 //! Every case that the language is known by: `cases.json`, whose origin is in `NOTICE`.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use kfl::{Filter, Options, Record};

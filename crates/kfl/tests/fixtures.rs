@@ -1,4 +1,5 @@
 //! `ok/*.kfl` beside the tree that each gives, `err/*.kfl` beside the error. `UPDATE_FIXTURES=1` writes them anew.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use kfl::{Filter, Options};
 use std::{env, fs, path::Path};

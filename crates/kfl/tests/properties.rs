@@ -1,4 +1,5 @@
 //! What holds of every query, however long, deep or strange.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use kfl::{Filter, Options};
 use proptest::prelude::*;
@@ -161,6 +162,8 @@ fn deep_queries() {
             .unwrap_err()
             .starts_with("too many arguments")
     );
+    let deep = format!("a{}", "..a".repeat(4));
+    assert_eq!(strain(deep), Err("too many `..`: more than 3 in one path".to_owned()));
     assert!(strain(format!("{}a == 1", "a.".repeat(120))).is_ok());
 }
 

@@ -79,7 +79,9 @@ impl Batch {
             if let Some(tick) = ticks.next_if(|tick| tick.ordinal <= next_packet) {
                 return Some(Event::Tick(*tick));
             }
-            packets.next().map(|held| Event::Packet(Packet { payload: &self.arena[held.payload.clone()], ..held.packet }))
+            packets.next().map(|held| {
+                Event::Packet(Packet { payload: &self.arena[held.payload.clone()], ..held.packet })
+            })
         })
     }
 }

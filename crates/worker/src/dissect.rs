@@ -106,11 +106,19 @@ pub fn dissect(
         let before = report.ledger.capture.packets;
         let mut printed = 0;
         let mut entries = std::mem::take(&mut report.entries);
-        let told = |packets| progress(Progress { input: index, bytes: position.bytes(), packets: before + packets });
+        let told =
+            |packets| progress(Progress { input: index, bytes: position.bytes(), packets: before + packets });
         let printer = Printer { out: &mut *out, entries: &mut entries, printed: &mut printed, told: &told };
         let render = Render { filter: &config.filter, output: config.output };
-        let (ledger, stopped) =
-            rounds::run(Arc::clone(&node), &config.limits, source, &render, printer, &mut numbers, config.threads);
+        let (ledger, stopped) = rounds::run(
+            Arc::clone(&node),
+            &config.limits,
+            source,
+            &render,
+            printer,
+            &mut numbers,
+            config.threads,
+        );
         report.entries = entries;
         report.printed += printed;
         report.ledger.add(&ledger);
@@ -160,10 +168,13 @@ impl Finish for Render<'_> {
 /// Time, ends, protocol, status, method and summary.
 fn table_line(buffer: &mut Vec<u8>, entry: &Entry) {
     let asked = entry.request.as_ref().map(|half| half.summary()).unwrap_or_default();
-    let status = entry.response.as_ref().map_or_else(|| "-".to_owned(), |half| match half.summary().status {
-        0 => "ok".to_owned(),
-        status => status.to_string(),
-    });
+    let status = entry.response.as_ref().map_or_else(
+        || "-".to_owned(),
+        |half| match half.summary().status {
+            0 => "ok".to_owned(),
+            status => status.to_string(),
+        },
+    );
     let line = format!(
         "{:30} {:>22} → {:22} {:5} {:>3} {:7} {}  {} ms",
         entry.at.to_string(),

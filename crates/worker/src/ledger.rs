@@ -39,7 +39,8 @@ impl Ledger {
     pub fn json(&self) -> serde_json::Value {
         let mut stages = serde_json::Map::new();
         self.each(&mut |stage, row, count| {
-            let stage = stages.entry(stage).or_insert_with(|| serde_json::Value::Object(serde_json::Map::new()));
+            let stage =
+                stages.entry(stage).or_insert_with(|| serde_json::Value::Object(serde_json::Map::new()));
             stage[row] = count.into();
         });
         stages["flow"]["open"] = self.open_flows.into();

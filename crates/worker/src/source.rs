@@ -194,9 +194,11 @@ struct PipeState {
 
 impl Piped {
     fn new(frames: Frames, filler: Filler, ordinal: Ordinal, stop: Arc<AtomicBool>) -> Self {
-        let mut state = PipeState { filler, batch: Batch::default(), stats: CaptureStats::default(), failed: None };
+        let mut state =
+            PipeState { filler, batch: Batch::default(), stats: CaptureStats::default(), failed: None };
         state.batch.clear();
-        let shared = Arc::new(Shared { state: Mutex::new(state), filled: Condvar::new(), taken: Condvar::new() });
+        let shared =
+            Arc::new(Shared { state: Mutex::new(state), filled: Condvar::new(), taken: Condvar::new() });
         let theirs = Arc::clone(&shared);
         // Not joined: it may be blocked in a read for ever, and ends with the process.
         thread::spawn(move || pump(frames, ordinal, &theirs));

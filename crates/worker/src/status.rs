@@ -102,7 +102,8 @@ impl Status {
 
     pub(crate) fn metrics(&self, out: &mut Metrics) {
         let ledger = self.ledger();
-        let mut rows = out.counter("kubeshark_worker_ledger_total", "Where packets, bytes, flows and messages ended.");
+        let mut rows =
+            out.counter("kubeshark_worker_ledger_total", "Where packets, bytes, flows and messages ended.");
         ledger.each(&mut |stage, row, count| {
             rows.add(&[("stage", stage), ("row", row)], count);
         });
@@ -114,9 +115,12 @@ impl Status {
         let store = self.store.status();
         out.gauge("kubeshark_worker_store_entries", "Entries held.").is(store.entries);
         out.gauge("kubeshark_worker_store_bytes", "Bytes of the entries held.").is(store.bytes);
-        out.counter("kubeshark_worker_store_evicted_total", "Entries evicted, by the limit that asked for it.")
-            .with(&[("limit", "bytes")], store.evicted_for_bytes)
-            .with(&[("limit", "age")], store.evicted_for_age);
+        out.counter(
+            "kubeshark_worker_store_evicted_total",
+            "Entries evicted, by the limit that asked for it.",
+        )
+        .with(&[("limit", "bytes")], store.evicted_for_bytes)
+        .with(&[("limit", "age")], store.evicted_for_age);
     }
 }
 

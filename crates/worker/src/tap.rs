@@ -49,7 +49,9 @@ impl Pending {
             dst: Endpoint::unnamed(self.server.ip, self.server.port),
             outgoing: false,
             at: UnixNanos(asked.or(answered).unwrap_or_default()),
-            elapsed_nanos: asked.zip(answered).map_or(0, |(asked, answered)| answered.saturating_sub(asked).max(0)),
+            elapsed_nanos: asked
+                .zip(answered)
+                .map_or(0, |(asked, answered)| answered.saturating_sub(asked).max(0)),
             request_size: size(&request),
             response_size: size(&response),
             request: request.map(|half| half.payload),
@@ -96,7 +98,8 @@ impl Tap {
 
     /// Lets a session work, then takes what it yielded.
     fn with(&mut self, flow: &mut TappedFlow, work: impl FnOnce(&mut Session, &mut Context<'_>)) {
-        let mut context = Context { limits: &self.limits, counters: &mut self.counters, out: &mut self.yielded };
+        let mut context =
+            Context { limits: &self.limits, counters: &mut self.counters, out: &mut self.yielded };
         work(&mut flow.session, &mut context);
         if !self.yielded.is_empty() {
             let TappedFlow { stream, transport, client, server, entries, .. } = flow;
@@ -138,7 +141,14 @@ impl FlowHandler for Tap {
         let (low, high) = (opening.key.low, opening.key.high);
         let (client, server) = if opening.client_is_low { (low, high) } else { (high, low) };
         let transport = opening.key.transport;
-        TappedFlow { session: Session::new(transport, opening.midstream), stream, transport, client, server, entries: 0 }
+        TappedFlow {
+            session: Session::new(transport, opening.midstream),
+            stream,
+            transport,
+            client,
+            server,
+            entries: 0,
+        }
     }
 
     fn data(&mut self, flow: &mut TappedFlow, data: &Data<'_>) {
@@ -163,7 +173,8 @@ impl FlowHandler for Tap {
 
     fn close(&mut self, flow: TappedFlow, closing: &Closing) {
         let TappedFlow { session, stream, transport, client, server, mut entries } = flow;
-        let mut context = Context { limits: &self.limits, counters: &mut self.counters, out: &mut self.yielded };
+        let mut context =
+            Context { limits: &self.limits, counters: &mut self.counters, out: &mut self.yielded };
         session.close(closing, &mut context);
         self.collect(&Ends { stream: &stream, transport, client, server }, &mut entries);
     }

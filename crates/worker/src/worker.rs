@@ -86,7 +86,9 @@ impl Running {
         self.expiry.abort();
         // Captures see the flag within an idle period; a thread that waits for them must not be a runtime's.
         let captures = self.captures;
-        let joined = tokio::task::spawn_blocking(move || captures.into_iter().filter_map(|capture| capture.join().err()).count());
+        let joined = tokio::task::spawn_blocking(move || {
+            captures.into_iter().filter_map(|capture| capture.join().err()).count()
+        });
         if joined.await.unwrap_or(1) > 0 {
             warn!("A capture thread had panicked");
         }
@@ -113,18 +115,32 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     for source in &config.sources {
         let source = leave_out(source, &own);
         let live = matches!(source.input, Input::Interface(_));
-        let batches = source::open(&source, &config.limits.flow, &Position::default(), &stop, 0).map_err(Error::Capture)?;
-        let status = SourceStatus { name: source.input.to_string(), filter: source.filter, live, ..SourceStatus::default() };
+        let batches = source::open(&source, &config.limits.flow, &Position::default(), &stop, 0)
+            .map_err(Error::Capture)?;
+        let status = SourceStatus {
+            name: source.input.to_string(),
+            filter: source.filter,
+            live,
+            ..SourceStatus::default()
+        };
         opened.push((batches, status));
     }
     let statuses = opened.iter().map(|(_, status)| status.clone()).collect();
     let status = Arc::new(Status::new(Arc::clone(&node), Arc::clone(&store), statuses));
     let (failed, failures) = mpsc::channel(opened.len().max(1));
-    let numbers = Arc::new(std::sync::Mutex::new(numbers(&config, opened.iter().any(|(_, status)| status.live))?));
+    let numbers =
+        Arc::new(std::sync::Mutex::new(numbers(&config, opened.iter().any(|(_, status)| status.live))?));
     let mut captures = Vec::new();
     for (index, (batches, SourceStatus { live, name, .. })) in opened.into_iter().enumerate() {
-        let keeper = Keeper { index, live, store: Arc::clone(&store), status: Arc::clone(&status), round: Round::default() };
-        let capture = Capture { node: Arc::clone(&node), limits: config.limits.clone(), threads: config.threads, name };
+        let keeper = Keeper {
+            index,
+            live,
+            store: Arc::clone(&store),
+            status: Arc::clone(&status),
+            round: Round::default(),
+        };
+        let capture =
+            Capture { node: Arc::clone(&node), limits: config.limits.clone(), threads: config.threads, name };
         let (failed, numbers) = (failed.clone(), SharedNumbers(Arc::clone(&numbers)));
         captures.push(thread::spawn(move || capture.run(batches, keeper, numbers, &failed)));
     }
@@ -146,7 +162,8 @@ pub async fn start(config: Config) -> Result<Running, Error> {
 fn leave_out(source: &SourceConfig, own: &[SocketAddr]) -> SourceConfig {
     let mut source = source.clone();
     if matches!(source.input, Input::Interface(_)) {
-        let rules = own.iter().map(|address| format!("not (host {} and tcp port {})", address.ip(), address.port()));
+        let rules =
+            own.iter().map(|address| format!("not (host {} and tcp port {})", address.ip(), address.port()));
         let rules = source.filter.iter().map(|filter| format!("({filter})")).chain(rules);
         source.filter = Some(rules.collect::<Vec<_>>().join(" and "));
     }
@@ -181,9 +198,16 @@ struct Capture {
 }
 
 impl Capture {
-    fn run(self, batches: Box<dyn BatchSource>, keeper: Keeper, mut numbers: SharedNumbers, failed: &mpsc::Sender<CaptureError>) {
+    fn run(
+        self,
+        batches: Box<dyn BatchSource>,
+        keeper: Keeper,
+        mut numbers: SharedNumbers,
+        failed: &mpsc::Sender<CaptureError>,
+    ) {
         let (status, index) = (Arc::clone(&keeper.status), keeper.index);
-        let (_, stopped) = rounds::run(self.node, &self.limits, batches, &Keep, keeper, &mut numbers, self.threads);
+        let (_, stopped) =
+            rounds::run(self.node, &self.limits, batches, &Keep, keeper, &mut numbers, self.threads);
         let error = match stopped {
             Some(Stopped::Capture(error)) => Some(error),
             _ => None,

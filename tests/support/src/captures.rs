@@ -22,7 +22,8 @@ impl Case {
 
     /// Its capture; `None` where it has none, or more than one.
     pub fn input(&self) -> Option<PathBuf> {
-        let mut inputs = files(&self.directory).into_iter().filter(|path| name_of(path).starts_with("input.pcap"));
+        let mut inputs =
+            files(&self.directory).into_iter().filter(|path| name_of(path).starts_with("input.pcap"));
         let input = inputs.next()?;
         inputs.next().is_none().then_some(input)
     }

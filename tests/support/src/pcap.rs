@@ -76,7 +76,9 @@ impl Capture {
         for frame in &self.frames {
             let fraction = frame.at % SECOND / if nano { 1 } else { 1000 };
             let len = frame.bytes.len() as u32;
-            out.extend([(frame.at / SECOND) as u32, fraction as u32, len, len].map(|word| endian.u32(word)).concat());
+            out.extend(
+                [(frame.at / SECOND) as u32, fraction as u32, len, len].map(|word| endian.u32(word)).concat(),
+            );
             out.extend(&frame.bytes);
         }
         out
@@ -94,11 +96,13 @@ impl Capture {
         block(0x0a0d_0d0a, &section.concat());
         // The option if_tsresol (9) of one byte: 10^-9 seconds.
         let resolution = [&endian.u16(9)[..], &endian.u16(1), &[9, 0, 0, 0], &endian.u32(0)].concat();
-        let interface = [&endian.u16(self.link_type as u16)[..], &endian.u16(0), &endian.u32(262_144), &resolution];
+        let interface =
+            [&endian.u16(self.link_type as u16)[..], &endian.u16(0), &endian.u32(262_144), &resolution];
         block(1, &interface.concat());
         for frame in &self.frames {
             let len = frame.bytes.len() as u32;
-            let header = [0, (frame.at >> 32) as u32, frame.at as u32, len, len].map(|word| endian.u32(word)).concat();
+            let header =
+                [0, (frame.at >> 32) as u32, frame.at as u32, len, len].map(|word| endian.u32(word)).concat();
             block(6, &[&header, &frame.bytes[..]].concat());
         }
         out

@@ -82,7 +82,11 @@ impl Tap {
         }
         // What it may print later must find a reader.
         thread::spawn(move || lines.for_each(drop));
-        let hub = greeting.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next()).map(str::to_owned);
+        let hub = greeting
+            .split("http://")
+            .nth(1)
+            .and_then(|rest| rest.split_whitespace().next())
+            .map(str::to_owned);
         let hub = hub.unwrap_or_else(|| panic!("no address in what tap printed: {greeting:?}"));
         Self { child, hub, greeting }
     }
@@ -112,7 +116,8 @@ pub fn get(address: &str, path: &str, headers: &[(&str, &str)]) -> (u16, String)
         request += &format!("{name}: {value}\r\n");
     }
     request += "\r\n";
-    let mut stream = std::net::TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+    let mut stream =
+        std::net::TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
     stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
     stream.write_all(request.as_bytes()).expect("a connection");
     let mut answer = Vec::new();

@@ -23,7 +23,9 @@ pub fn all(ethernet: &Capture) -> Vec<Form> {
     };
     vec![
         form("vlan", 1, &|addresses, kind| [&addresses[..], &[0x81, 0, 0, 42], &kind].concat()),
-        form("qinq", 1, &|addresses, kind| [&addresses[..], &[0x88, 0xa8, 0, 7, 0x81, 0, 0, 42], &kind].concat()),
+        form("qinq", 1, &|addresses, kind| {
+            [&addresses[..], &[0x88, 0xa8, 0, 7, 0x81, 0, 0, 42], &kind].concat()
+        }),
         form("raw", 101, &|_, _| Vec::new()),
         // The address family in the byte order of the machine that captured: 2 is IPv4, 30 is IPv6 on macOS.
         form("null", 0, &|_, kind| if kind == [8, 0] { vec![2, 0, 0, 0] } else { vec![30, 0, 0, 0] }),

@@ -94,7 +94,8 @@ fn connection(number: u32, requests: u32, random: &mut Random) -> Vec<Vec<u8>> {
         segment.extend(if flags & ACK == 0 { [0; 4] } else { sequences[to].to_be_bytes() });
         segment.extend([0x50, flags, 0xfd, 0xe8, 0, 0, 0, 0]);
         segment.extend(payload);
-        sequences[from] = sequences[from].wrapping_add(payload.len() as u32 + u32::from(flags & (SYN | FIN) != 0));
+        sequences[from] =
+            sequences[from].wrapping_add(payload.len() as u32 + u32::from(flags & (SYN | FIN) != 0));
         frames.push(packet(ends[from], ends[to], 6, 16, segment));
     };
     send(0, SYN, b"");
@@ -115,7 +116,9 @@ fn connection(number: u32, requests: u32, random: &mut Random) -> Vec<Vec<u8>> {
             2 => (503, "Service Unavailable"),
             _ => (200, "OK"),
         };
-        let lines: Vec<_> = (0..18).map(|line| format!("{{\"line\":{line},\"article\":\"no {line}\",\"cents\":{line}99}}")).collect();
+        let lines: Vec<_> = (0..18)
+            .map(|line| format!("{{\"line\":{line},\"article\":\"no {line}\",\"cents\":{line}99}}"))
+            .collect();
         let body = format!("{{\"lines\":[{}]}}", lines.join(","));
         let response = format!(
             "HTTP/1.1 {status} {reason}\r\nContent-Type: application/json\r\nServer: generator\r\nContent-Length: {}\r\n\r\n{body}",
@@ -138,7 +141,13 @@ fn question(number: u32, random: &mut Random) -> Vec<Vec<u8>> {
     let port = (20_000 + random.below(40_000)) as u16;
     let id = (random.bits() as u16).to_be_bytes();
     let mut name = Vec::new();
-    for label in [format!("shop-{}", number % 500), format!("ns{}", number % 9), "svc".into(), "cluster".into(), "local".into()] {
+    for label in [
+        format!("shop-{}", number % 500),
+        format!("ns{}", number % 9),
+        "svc".into(),
+        "cluster".into(),
+        "local".into(),
+    ] {
         name.push(label.len() as u8);
         name.extend(label.bytes());
     }

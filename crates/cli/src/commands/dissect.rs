@@ -143,16 +143,23 @@ impl Bar {
             };
             total = total.zip(size).map(|(total, size)| total + size);
         }
-        let seen = io::stderr().is_terminal() && (config.output == worker::Output::Summary || !io::stdout().is_terminal());
+        let seen = io::stderr().is_terminal()
+            && (config.output == worker::Output::Summary || !io::stdout().is_terminal());
         let (bar, template) = match total {
             _ if !seen => return Self { bar: ProgressBar::hidden(), before },
-            Some(total) => {
-                (ProgressBar::new(total), "{bar:30} {percent:>3} %  {binary_bytes_per_sec}, {eta} left, {msg}")
-            }
+            Some(total) => (
+                ProgressBar::new(total),
+                "{bar:30} {percent:>3} %  {binary_bytes_per_sec}, {eta} left, {msg}",
+            ),
             None => (ProgressBar::no_length(), "{spinner} {binary_bytes}, {binary_bytes_per_sec}, {msg}"),
         };
         // The templates are ours; were one wrong, the bar would look plain.
-        Self { bar: bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())), before }
+        Self {
+            bar: bar.with_style(
+                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+            ),
+            before,
+        }
     }
 
     fn show(&self, progress: Progress) {

@@ -51,7 +51,9 @@ fn matching(filter: &kfl::Filter, file: &Path) -> Outcome {
     let lines: Box<dyn BufRead> = if file.as_os_str() == "-" {
         Box::new(io::stdin().lock())
     } else {
-        Box::new(BufReader::new(File::open(file).map_err(|error| Failure::Failed(format!("cannot open {name}: {error}")))?))
+        Box::new(BufReader::new(
+            File::open(file).map_err(|error| Failure::Failed(format!("cannot open {name}: {error}")))?,
+        ))
     };
     let mut out = BufWriter::new(io::stdout().lock());
     let mut left = filter.limit().unwrap_or(u64::MAX);
@@ -61,7 +63,8 @@ fn matching(filter: &kfl::Filter, file: &Path) -> Outcome {
         }
         let refused = |why: String| Failure::Failed(format!("{name}, line {}: {why}", index + 1));
         let line = line.map_err(|error| refused(error.to_string()))?;
-        let record: serde_json::Value = serde_json::from_str(&line).map_err(|error| refused(error.to_string()))?;
+        let record: serde_json::Value =
+            serde_json::from_str(&line).map_err(|error| refused(error.to_string()))?;
         if filter.matches(&record) {
             writeln!(out, "{}", kfl::json::to_string(&filter.altered(&record)))?;
             left -= 1;

@@ -38,10 +38,22 @@ pub(crate) struct Args {
     #[command(flatten)]
     store: StoreArgs,
     /// Where the hub serves
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8899", env = "KUBESHARK_HUB_LISTEN", help_heading = "Serving")]
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        default_value = "127.0.0.1:8899",
+        env = "KUBESHARK_HUB_LISTEN",
+        help_heading = "Serving"
+    )]
     listen: SocketAddr,
     /// Where the worker serves
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:30001", env = "KUBESHARK_WORKER_LISTEN", help_heading = "Serving")]
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        default_value = "127.0.0.1:30001",
+        env = "KUBESHARK_WORKER_LISTEN",
+        help_heading = "Serving"
+    )]
     worker_listen: SocketAddr,
 }
 
@@ -64,7 +76,9 @@ async fn serve(args: Args, sources: Vec<worker::SourceConfig>) -> Outcome {
         ..worker::Config::new(sources)
     };
     let mut worker = worker::start(config).await.map_err(|error| super::worker::failure(&error))?;
-    let hub = match hub::start(super::hub::config(args.listen, vec![worker.address.to_string()], Vec::new())).await {
+    let hub = match hub::start(super::hub::config(args.listen, vec![worker.address.to_string()], Vec::new()))
+        .await
+    {
         Ok(hub) => hub,
         Err(error) => {
             worker.shutdown().await;

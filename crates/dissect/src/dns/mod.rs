@@ -31,6 +31,7 @@ pub(crate) static DNS: Protocol = Protocol {
     reference_link: "https://www.iana.org/assignments/dns-parameters/dns-parameters.xhtml",
     layer4: "udp",
     version: "0",
+    json: std::sync::OnceLock::new(),
 };
 
 const HEADER_BYTES: usize = 12;

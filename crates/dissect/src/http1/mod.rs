@@ -32,6 +32,7 @@ pub(crate) static HTTP_10: Protocol = Protocol {
     reference_link: "https://datatracker.ietf.org/doc/html/rfc1945",
     layer4: "tcp",
     version: "1.0",
+    json: std::sync::OnceLock::new(),
 };
 
 /// RFC 2616 and its successors.
@@ -39,6 +40,7 @@ pub(crate) static HTTP_11: Protocol = Protocol {
     long_name: "Hypertext Transfer Protocol -- HTTP/1.1",
     reference_link: "https://datatracker.ietf.org/doc/html/rfc2616",
     version: "1.1",
+    json: std::sync::OnceLock::new(),
     ..HTTP_10
 };
 
@@ -168,9 +170,8 @@ impl Http1 {
     /// Looks for a start line where delivered bytes begin: a peer begins a message with a segment of its own but when
     /// it pipelines, and inside a body anything may look like a start line.
     fn seek(&mut self, direction: Direction, input: &[u8], scene: &Scene<'_>) -> Result<Step, DissectError> {
-        let wanted = if direction == self.requests { Role::Request } else { Role::Response };
-        match parser::probe(input, scene.limits) {
-            Probe::Yes(role) if role == wanted => self.start(direction, 0, input, scene),
+        match parser::probe_for(direction == self.requests, input, scene.limits) {
+            Probe::Yes(_) => self.start(direction, 0, input, scene),
             Probe::Maybe => Ok(Step::NeedMore { at_least: input.len() + 1 + input.len() / 8 }),
             _ => Ok(Step::Skip { consumed: input.len() }),
         }
@@ -195,7 +196,7 @@ impl Http1 {
             if input.len() >= limits.head_bytes {
                 return Err(DissectError::limit("the head is too long"));
             }
-            if looked < 16 && parser::probe(input, limits) == Probe::No {
+            if looked < 16 && parser::probe_for(requests, input, limits) == Probe::No {
                 return Err(DissectError::malformed("no start line"));
             }
             *self.reading(direction) = Reading::Start { looked: input.len().saturating_sub(2) };

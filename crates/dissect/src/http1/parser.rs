@@ -59,20 +59,28 @@ const METHOD_BYTES: usize = 32;
 
 /// Whether `input` begins a message.
 pub(super) fn probe(input: &[u8], limits: &Limits) -> Probe {
-    if let Some(verdict) = begins_with(input, b"HTTP/1.") {
-        return if verdict { Probe::Yes(Role::Response) } else { Probe::Maybe };
-    }
-    probe_request(input, limits)
-}
-
-/// Whether `input` begins with `wanted`; `Some(false)` if it may with more bytes.
-fn begins_with(input: &[u8], wanted: &[u8]) -> Option<bool> {
-    match input.get(..wanted.len()) {
-        Some(start) => (start == wanted).then_some(true),
-        None => wanted.starts_with(input).then_some(false),
+    match probe_status(input) {
+        Probe::No => probe_request(input, limits),
+        verdict => verdict,
     }
 }
 
+/// Whether `input` begins a message of one role.
+pub(super) fn probe_for(requests: bool, input: &[u8], limits: &Limits) -> Probe {
+    if requests { probe_request(input, limits) } else { probe_status(input) }
+}
+
+fn probe_status(input: &[u8]) -> Probe {
+    const START: &[u8] = b"HTTP/1.";
+    match input.get(..START.len()) {
+        Some(start) if start == START => Probe::Yes(Role::Response),
+        None if START.starts_with(input) => Probe::Maybe,
+        _ => Probe::No,
+    }
+}
+
+/// A token, a space, a target, a space, `HTTP/1.`: for methods that are not known the target must look like one,
+/// because every text has words.
 fn probe_request(input: &[u8], limits: &Limits) -> Probe {
     let window = input.get(..limits.probe_bytes).unwrap_or(input);
     let Some(space) = window.iter().position(|byte| !is_token(*byte)) else {
@@ -81,27 +89,24 @@ fn probe_request(input: &[u8], limits: &Limits) -> Probe {
     if space == 0 || space > METHOD_BYTES || window.get(space) != Some(&b' ') {
         return Probe::No;
     }
-    let (method, after) =
-        (window.get(..space).unwrap_or_default(), window.get(space + 1..).unwrap_or_default());
+    let known = METHODS.iter().any(|method| window.get(..space) == Some(method.as_bytes()));
+    let after = window.get(space + 1..).unwrap_or_default();
     let end = after.iter().position(|byte| *byte == b'\n');
     let line = after.get(..end.unwrap_or(after.len())).unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    if line.iter().any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f) {
+    let target = matches!(line.first(), None | Some(b'/' | b'*' | b'h'));
+    if (!known && !target) || line.iter().any(|byte| (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f) {
         return Probe::No;
     }
-    let versioned = line.windows(8).any(|part| part == b" HTTP/1.");
-    if versioned {
-        return Probe::Yes(Role::Request);
+    if end.is_none() {
+        return if window.len() < input.len() { Probe::No } else { Probe::Maybe };
     }
-    match end {
-        None if window.len() < input.len() => Probe::No,
-        None => Probe::Maybe,
-        // HTTP/0.9, and what is left of a line when a tool for testing was careless.
-        Some(_) if METHODS.iter().any(|known| known.as_bytes() == method) && line.starts_with(b"/") => {
-            Probe::Yes(Role::Request)
-        }
-        Some(_) => Probe::No,
-    }
+    let version = line.windows(8).rposition(|part| part == b" HTTP/1.");
+    let versioned = version.and_then(|at| line.get(at + 8..)).is_some_and(|minor| {
+        (1..=3).contains(&minor.len()) && minor.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+    });
+    // Known methods may lack a version (HTTP/0.9), or have what a careless tool for testing left of it.
+    if versioned || (known && line.starts_with(b"/")) { Probe::Yes(Role::Request) } else { Probe::No }
 }
 
 /// Where the head that begins `input` ends: after its empty line. The first `looked` bytes are known to hold no end.

@@ -1,9 +1,11 @@
 //! The flows of one shard: found or opened by each packet, expired at ticks, evicted when there are too many.
 
+mod ended;
 mod order;
 #[cfg(test)]
 mod tests;
 
+use ended::Ended;
 use order::{Order, Roster};
 
 use crate::counters::FlowCounters;
@@ -32,6 +34,7 @@ pub struct FlowTable<H: FlowHandler> {
     waiting: Roster,
     /// Flows with bytes behind a hole.
     holed: Roster,
+    ended: Ended,
     now: Timestamp,
 }
 
@@ -73,6 +76,7 @@ impl<H: FlowHandler> FlowTable<H> {
             order: Order::new(),
             waiting: Roster::default(),
             holed: Roster::default(),
+            ended: Ended::new(limits.ended, limits.tcp_remember),
             now: Timestamp(i64::MIN),
         }
     }
@@ -99,6 +103,7 @@ impl<H: FlowHandler> FlowTable<H> {
     /// A second of capture time has passed: expires flows and holes, and tells those that wait.
     pub fn tick(&mut self, ordinal: Ordinal, now: Timestamp, handler: &mut H) {
         self.now = self.now.max(now);
+        self.ended.tick(self.now);
         let moment = Moment { ordinal, at: self.now };
         for idx in (0..self.holed.len()).rev() {
             if let Some(slot) = self.holed.at(idx) {
@@ -165,12 +170,7 @@ impl<H: FlowHandler> FlowTable<H> {
         }
         let slot = match found {
             Some(slot) => slot,
-            None if fields.rst() || !fields.syn() && packet.payload.is_empty() && packet.cut == 0 => {
-                self.counters.strays += 1;
-                self.counters.tcp_bytes += packet.payload.len() as u64;
-                self.counters.on_reset += packet.payload.len() as u64;
-                return;
-            }
+            None if self.is_stray(packet, fields) => return,
             None => {
                 let is_answer = fields.syn() && fields.ack();
                 let state = State::Tcp(Box::new(Tcp::new()));
@@ -179,6 +179,24 @@ impl<H: FlowHandler> FlowTable<H> {
         };
         self.pass(slot, packet, handler);
         self.bound_held(packet, handler);
+    }
+
+    /// Whether nothing is to be opened for a segment without a flow; if so, it is counted.
+    fn is_stray(&mut self, packet: &Packet<'_>, fields: &TcpFields) -> bool {
+        let len = packet.payload.len() as u64;
+        if fields.rst() {
+            self.counters.on_reset += len;
+        } else if fields.syn() {
+            return false;
+        } else if len > 0 || packet.cut > 0 {
+            if !self.ended.repeats(packet, fields) {
+                return false;
+            }
+            self.counters.after_close += len;
+        }
+        self.counters.strays += 1;
+        self.counters.tcp_bytes += len;
+        true
     }
 
     /// Opens a flow for `packet`, making room first.
@@ -302,7 +320,12 @@ impl<H: FlowHandler> FlowTable<H> {
         let mut why = why;
         if let State::Tcp(tcp) = &mut entry.state {
             tcp.finish(&mut moment.outlet(handler, &mut entry.flow, &mut self.counters, &self.limits));
-            why = tcp.over().unwrap_or(why);
+            if let Some(over) = tcp.over() {
+                why = over;
+                let [client, server] = tcp.ends();
+                let ends = if entry.client_is_low { [client, server] } else { [server, client] };
+                self.ended.note(entry.key, self.now, ends);
+            }
         }
         *match why {
             Close::Finished => &mut self.counters.closed_finished,

@@ -150,7 +150,7 @@ mod tests {
             let mut order = Order::<2>::new();
             let mut model = [VecDeque::new(), VecDeque::new()];
             for (now, (slot, list)) in steps.into_iter().enumerate() {
-                model.iter_mut().for_each(|queue| queue.retain(|&it| it != slot));
+                for queue in &mut model { queue.retain(|&it| it != slot); }
                 match model.get_mut(list) {
                     Some(queue) => {
                         queue.push_back(slot);

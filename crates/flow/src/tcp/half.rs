@@ -105,6 +105,11 @@ impl Half {
         self.origin = Origin::Handshake(sequence);
     }
 
+    /// The sequence number of the byte that is wanted next, if known.
+    pub(super) fn next_sequence(&self) -> Option<u32> {
+        self.base().map(|base| base.wrapping_add(self.next as u32))
+    }
+
     /// Whether nothing was delivered or given up yet.
     pub(super) fn is_fresh(&self) -> bool {
         self.next == 0
@@ -230,16 +235,15 @@ impl Half {
         let rest = old.len() as u64 - before_start - late;
         out.counters.before_start += before_start;
         out.counters.late += late;
-        if self.has_copy_of(from, payload_len, packet, out.limits) {
+        // A keep-alive probe repeats the last byte, or sends any other (RFC 9293 §3.8.4).
+        let is_probe = payload_len == 1 && end == self.next;
+        let past = self.past.as_ref().filter(|_| !is_probe);
+        let n = past.map_or(0, |past| past.differing(self.next, from, old));
+        if n == 0 && self.has_copy_of(from, payload_len, packet, out.limits) {
             out.counters.copied += rest;
         } else {
             out.counters.duplicate += rest;
         }
-        // A keep-alive probe repeats the last byte, or sends any other (RFC 9293 §3.8.4).
-        if payload_len == 1 && end == self.next {
-            return;
-        }
-        let n = self.past.as_ref().map_or(0, |past| past.differing(self.next, from, old));
         if n > 0 {
             out.counters.differing += n;
             self.contradicted = true;
@@ -267,7 +271,7 @@ impl Half {
         if queued.kept {
             counters.held += payload.len() as u64;
             counters.held_segments += 1;
-        } else if copy {
+        } else if copy && queued.differing == 0 {
             counters.copied += payload.len() as u64;
         } else {
             counters.duplicate += payload.len() as u64;

@@ -79,6 +79,11 @@ impl Tcp {
         }
     }
 
+    /// The sequence numbers after the last bytes of the client and of the server.
+    pub(crate) fn ends(&self) -> [Option<u32>; 2] {
+        [self.to_server.next_sequence(), self.to_client.next_sequence()]
+    }
+
     /// Whether bytes wait behind a hole, so that time may give it up.
     pub(crate) fn has_hole(&self) -> bool {
         self.to_server.has_hole() || self.to_client.has_hole()

@@ -171,3 +171,6 @@ fn call(selector: &Selector) -> String {
 fn is_helper(name: &str) -> bool {
     functions::find(name).is_some()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Hiding values: the helper is true, and what its paths lead to is hidden from then on.
 
 use super::Function;
-use crate::{path::Step, program::Node, value::Datum};
+use crate::{limits, path::Step, program::Node, value::Datum};
 
 pub(super) const FUNCTION: Function = Function {
     name: "redact",
@@ -55,7 +55,8 @@ fn steps(text: &str) -> Option<Vec<Step>> {
     let mut rest = text.strip_prefix('$').unwrap_or(text);
     let mut steps = Vec::new();
     while !rest.is_empty() {
-        if steps.len() > crate::limits::STEPS {
+        let deep = steps.iter().filter(|step| **step == Step::Deep).count();
+        if steps.len() > limits::STEPS || deep > limits::DEEP {
             return None;
         }
         if let Some(bracket) = rest.strip_prefix('[') {

@@ -78,6 +78,10 @@ impl Parser<'_> {
             deep = true;
         }
         if deep {
+            if path.iter().filter(|part| **part == Part::Deep).count() == limits::DEEP {
+                let message = format!("too many `..`: more than {} in one path", limits::DEEP);
+                return Err(Fault::new(self.span(), message));
+            }
             path.push(Part::Deep);
         }
         if self.peek() == Kind::Mark('*') {

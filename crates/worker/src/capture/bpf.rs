@@ -26,7 +26,10 @@ impl FileFilter {
         let index = match self.programs.iter().position(|(of, _)| *of == link_type) {
             Some(index) => index,
             None => {
-                let refused = |error: pcap::Error| CaptureError::Filter { filter: self.text.clone(), reason: error.to_string() };
+                let refused = |error: pcap::Error| CaptureError::Filter {
+                    filter: self.text.clone(),
+                    reason: error.to_string(),
+                };
                 let dead = Capture::dead(Linktype(link_type as i32)).map_err(refused)?;
                 self.programs.push((link_type, dead.compile(&self.text, true).map_err(refused)?));
                 self.programs.len() - 1

@@ -29,7 +29,9 @@ pub enum CaptureError {
         name: String,
     },
     /// It begins like nothing we know.
-    #[error("{name} is not a capture: it begins with {found}; pcap and pcapng are read, plain or compressed by gzip or zstd")]
+    #[error(
+        "{name} is not a capture: it begins with {found}; pcap and pcapng are read, plain or compressed by gzip or zstd"
+    )]
     NotACapture {
         /// The file.
         name: String,

@@ -138,8 +138,12 @@ fn decompressed(mut records: Records) -> Result<Records, CaptureError> {
     match records.peek(4)? {
         [0x1f, 0x8b, ..] => Ok(Records::new(name, Box::new(MultiGzDecoder::new(records)))),
         [0x28, 0xb5, 0x2f, 0xfd] => {
-            let decoder = ruzstd::decoding::StreamingDecoder::new(records)
-                .map_err(|error| CaptureError::Read { name: name.clone(), offset: 0, cause: io::Error::other(error.to_string()) })?;
+            let decoder =
+                ruzstd::decoding::StreamingDecoder::new(records).map_err(|error| CaptureError::Read {
+                    name: name.clone(),
+                    offset: 0,
+                    cause: io::Error::other(error.to_string()),
+                })?;
             Ok(Records::new(name, Box::new(decoder)))
         }
         _ => Ok(records),

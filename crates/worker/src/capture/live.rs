@@ -63,7 +63,10 @@ impl LiveCapture {
         };
         let mut capture = capture.setnonblock().map_err(failed)?;
         if let Some(filter) = &options.filter {
-            capture.filter(filter, true).map_err(|error| CaptureError::Filter { filter: filter.clone(), reason: error.to_string() })?;
+            capture.filter(filter, true).map_err(|error| CaptureError::Filter {
+                filter: filter.clone(),
+                reason: error.to_string(),
+            })?;
         }
         let link_type = link_type_of(capture.get_datalink().0);
         if !flow::Decoder::supports(link_type) {
@@ -74,7 +77,8 @@ impl LiveCapture {
 
     /// Waits until there may be packets, at most so long.
     pub(crate) fn wait(&self, at_most: Duration) -> Result<(), CaptureError> {
-        let timeout = Timespec { tv_sec: at_most.as_secs() as i64, tv_nsec: i64::from(at_most.subsec_nanos()) };
+        let timeout =
+            Timespec { tv_sec: at_most.as_secs() as i64, tv_nsec: i64::from(at_most.subsec_nanos()) };
         match poll(&mut [PollFd::from_borrowed_fd(self.capture.as_fd(), PollFlags::IN)], Some(&timeout)) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(errno) => Err(CaptureError::Interface { name: self.name.clone(), reason: errno.to_string() }),
@@ -103,7 +107,10 @@ impl PacketSource for LiveCapture {
                 self.bytes += packet.data.len() as u64;
                 Ok(Some(Frame {
                     ordinal,
-                    at: Timestamp(packet.header.ts.tv_sec * 1_000_000_000 + packet.header.ts.tv_usec * self.nanos_per_tick),
+                    at: Timestamp(
+                        packet.header.ts.tv_sec * 1_000_000_000
+                            + packet.header.ts.tv_usec * self.nanos_per_tick,
+                    ),
                     interface: 0,
                     link_type: self.link_type,
                     wire_len: packet.header.len,

@@ -2,7 +2,10 @@
 
 use flow::{Frame, Ordinal, Timestamp};
 
-use super::{CaptureError, records::{MAX_RECORD, Records}};
+use super::{
+    CaptureError,
+    records::{MAX_RECORD, Records},
+};
 
 const HEADER: usize = 24;
 const RECORD_HEADER: usize = 16;
@@ -35,14 +38,19 @@ impl Pcap {
     pub(super) fn open(records: &mut Records) -> Result<Self, CaptureError> {
         let header: [u8; HEADER] = take_array(records, "the file header")?;
         let magic = [header[0], header[1], header[2], header[3]];
-        let (big_endian, nanos_per_tick) = Self::variant(magic).ok_or_else(|| records.corrupt("no pcap magic"))?;
+        let (big_endian, nanos_per_tick) =
+            Self::variant(magic).ok_or_else(|| records.corrupt("no pcap magic"))?;
         let mut pcap = Self { big_endian, nanos_per_tick, link_type: 0 };
         // The upper bits say whether and how frames carry a checksum (FCS).
         pcap.link_type = pcap.number(&header, 20) & 0xffff;
         Ok(pcap)
     }
 
-    pub(super) fn next<'a>(&self, records: &'a mut Records, ordinal: Ordinal) -> Result<Option<Frame<'a>>, CaptureError> {
+    pub(super) fn next<'a>(
+        &self,
+        records: &'a mut Records,
+        ordinal: Ordinal,
+    ) -> Result<Option<Frame<'a>>, CaptureError> {
         if records.peek(1)?.is_empty() {
             return Ok(None);
         }
@@ -59,7 +67,8 @@ impl Pcap {
         Ok(Some(Frame {
             ordinal,
             at: Timestamp(
-                i64::from(self.number(&header, 0)) * 1_000_000_000 + i64::from(self.number(&header, 4)) * self.nanos_per_tick,
+                i64::from(self.number(&header, 0)) * 1_000_000_000
+                    + i64::from(self.number(&header, 4)) * self.nanos_per_tick,
             ),
             interface: 0,
             link_type: self.link_type,

@@ -5,7 +5,10 @@
 
 use flow::{Frame, Ordinal, Timestamp};
 
-use super::{CaptureError, records::{MAX_RECORD, Records}};
+use super::{
+    CaptureError,
+    records::{MAX_RECORD, Records},
+};
 
 const SECTION: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;
@@ -61,7 +64,11 @@ struct Found {
 }
 
 impl Pcapng {
-    pub(super) fn next<'a>(&mut self, records: &'a mut Records, ordinal: Ordinal) -> Result<Option<Frame<'a>>, CaptureError> {
+    pub(super) fn next<'a>(
+        &mut self,
+        records: &'a mut Records,
+        ordinal: Ordinal,
+    ) -> Result<Option<Frame<'a>>, CaptureError> {
         let (found, total) = loop {
             let Some((kind, total)) = self.block(records)? else { return Ok(None) };
             let block = records.peek(total)?;
@@ -142,7 +149,11 @@ impl Pcapng {
             }
             _ => {}
         });
-        self.interfaces.push(Interface { link_type: u32::from(self.u16(body, 0)), snaplen: self.u32(body, 4), clock });
+        self.interfaces.push(Interface {
+            link_type: u32::from(self.u16(body, 0)),
+            snaplen: self.u32(body, 4),
+            clock,
+        });
         Ok(())
     }
 

@@ -29,7 +29,6 @@ impl Records {
         &self.name
     }
 
-
     /// The next bytes, `len` of them or as many as are left.
     pub(super) fn peek(&mut self, len: usize) -> Result<&[u8], CaptureError> {
         if self.buffer.len() - self.start < len {
@@ -82,7 +81,11 @@ impl Records {
                     });
                 }
                 Err(cause) => {
-                    return Err(CaptureError::Read { name: self.name.clone(), offset: self.offset + held as u64, cause });
+                    return Err(CaptureError::Read {
+                        name: self.name.clone(),
+                        offset: self.offset + held as u64,
+                        cause,
+                    });
                 }
             }
         }

@@ -112,7 +112,10 @@ fn every_variant_reads_the_same() {
 fn sections_of_both_byte_orders_follow_each_other() {
     let both = [pcapng(false, b"first"), pcapng(true, b"second")].concat();
     let frames = read(&both).unwrap();
-    assert_eq!(frames.iter().map(|(_, bytes)| bytes.as_slice()).collect::<Vec<_>>(), [&b"first"[..], b"second"]);
+    assert_eq!(
+        frames.iter().map(|(_, bytes)| bytes.as_slice()).collect::<Vec<_>>(),
+        [&b"first"[..], b"second"]
+    );
 }
 
 #[test]
@@ -121,11 +124,15 @@ fn compressed_reads_the_same() {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(&plain).unwrap();
     let gzip = gzip.finish().unwrap();
-    let zstd = ruzstd::encoding::compress_to_vec(plain.as_slice(), ruzstd::encoding::CompressionLevel::Fastest);
+    let zstd =
+        ruzstd::encoding::compress_to_vec(plain.as_slice(), ruzstd::encoding::CompressionLevel::Fastest);
     let expected = read(&plain).unwrap();
     assert_eq!(read(&gzip).unwrap(), expected);
     assert_eq!(read(&zstd).unwrap(), expected);
-    assert!(matches!(read(&gzip[..gzip.len() - 12]), Err(CaptureError::Truncated { .. } | CaptureError::Read { .. })));
+    assert!(matches!(
+        read(&gzip[..gzip.len() - 12]),
+        Err(CaptureError::Truncated { .. } | CaptureError::Read { .. })
+    ));
 }
 
 #[test]

@@ -32,7 +32,11 @@ const FRAME_BYTES: usize = 64 << 10;
 /// Most subscriptions of one hub.
 const MAX_SUBSCRIPTIONS: usize = 10_000;
 
-pub(super) async fn upgrade(_access: Access, State(served): State<Served>, socket: WebSocketUpgrade) -> Response {
+pub(super) async fn upgrade(
+    _access: Access,
+    State(served): State<Served>,
+    socket: WebSocketUpgrade,
+) -> Response {
     socket.max_message_size(4 << 20).on_upgrade(move |socket| async move {
         info!("A hub is connected");
         if let Err(error) = Link::new(served).serve(socket).await {
@@ -59,7 +63,10 @@ struct LiveQuery {
 
 enum Phase {
     /// Its own next entry, and the bytes that it may still send.
-    CatchingUp { next: u64, credit: u64 },
+    CatchingUp {
+        next: u64,
+        credit: u64,
+    },
     Live,
 }
 
@@ -89,7 +96,8 @@ impl Link {
         let mut shutdown = self.served.shutdown.clone();
         let node = Arc::clone(&self.served.status.node);
         let (node, worker) = (node.name.to_string(), node.worker.to_string());
-        say(&mut sink, &FromWorker::Hello { version: VERSION, boot: self.served.status.boot, node, worker }).await?;
+        say(&mut sink, &FromWorker::Hello { version: VERSION, boot: self.served.status.boot, node, worker })
+            .await?;
         let mut status = time::interval(STATUS_PERIOD);
         status.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         loop {
@@ -126,13 +134,16 @@ impl Link {
                 Err(why) => say(sink, &FromWorker::Refused { id, why }).await?,
             },
             Ok(ToWorker::Credit { id, bytes }) => {
-                for subscription in self.subscriptions.iter_mut().filter(|subscription| subscription.id == id) {
+                for subscription in self.subscriptions.iter_mut().filter(|subscription| subscription.id == id)
+                {
                     if let Phase::CatchingUp { credit, .. } = &mut subscription.phase {
                         *credit = credit.saturating_add(bytes);
                     }
                 }
             }
-            Ok(ToWorker::Unsubscribe { id }) => self.subscriptions.retain(|subscription| subscription.id != id),
+            Ok(ToWorker::Unsubscribe { id }) => {
+                self.subscriptions.retain(|subscription| subscription.id != id)
+            }
             Err(error) => debug!(%error, "A hub said something that is not understood"),
         }
         Ok(())
@@ -147,7 +158,8 @@ impl Link {
         if let Some(query) = self.subscriptions.iter().map(|subscription| &subscription.query).find(equal) {
             return Ok(Arc::clone(query));
         }
-        let filter = Filter::new(&kfl, &kfl::Options { macros: api::MACROS, now }).map_err(|error| error.to_string())?;
+        let filter = Filter::new(&kfl, &kfl::Options { macros: api::MACROS, now })
+            .map_err(|error| error.to_string())?;
         Ok(Arc::new(LiveQuery { kfl, now, shape, filter }))
     }
 
@@ -187,12 +199,16 @@ impl Link {
             for (query, ids) in groups.iter().filter(|(query, _)| query.filter.matches(&*entry)) {
                 if query.filter.alters() {
                     // An altered copy is nobody else's.
-                    self.frame.push(sequence, entry.at, query.shape, ids, |out| write_shape(out, &entry, &query.filter, query.shape));
+                    self.frame.push(sequence, entry.at, query.shape, ids, |out| {
+                        write_shape(out, &entry, &query.filter, query.shape)
+                    });
                 } else {
                     plain[query.shape as usize].extend(ids);
                 }
             }
-            for (shape, ids) in [Shape::Full, Shape::Base].into_iter().zip(plain).filter(|(_, ids)| !ids.is_empty()) {
+            for (shape, ids) in
+                [Shape::Full, Shape::Base].into_iter().zip(plain).filter(|(_, ids)| !ids.is_empty())
+            {
                 self.frame.push(sequence, entry.at, shape, &ids, |out| match shape {
                     Shape::Full => api::write_record(out, &*entry),
                     Shape::Base => api::write_base(out, &entry),
@@ -207,7 +223,9 @@ impl Link {
     /// The live subscriptions by query.
     fn live_groups(&self) -> Vec<(Arc<LiveQuery>, Vec<SubscriptionId>)> {
         let mut groups: Vec<(Arc<LiveQuery>, Vec<SubscriptionId>)> = Vec::new();
-        for subscription in self.subscriptions.iter().filter(|subscription| matches!(subscription.phase, Phase::Live)) {
+        for subscription in
+            self.subscriptions.iter().filter(|subscription| matches!(subscription.phase, Phase::Live))
+        {
             match groups.iter_mut().find(|(query, _)| Arc::ptr_eq(query, &subscription.query)) {
                 Some((_, ids)) => ids.push(subscription.id),
                 None => groups.push((Arc::clone(&subscription.query), vec![subscription.id])),
@@ -224,7 +242,8 @@ impl Link {
             return Ok(false);
         }
         let (id, query) = (*id, Arc::clone(query));
-        let anyone_live = self.subscriptions.iter().any(|subscription| matches!(subscription.phase, Phase::Live));
+        let anyone_live =
+            self.subscriptions.iter().any(|subscription| matches!(subscription.phase, Phase::Live));
         let mut read = self.store().read(next);
         if read.missed > 0 {
             say(sink, &lost(id, read.missed)).await?;
@@ -243,7 +262,9 @@ impl Link {
             next = sequence + 1;
             if query.filter.matches(&*entry) {
                 let before = self.frame.size();
-                self.frame.push(sequence, entry.at, query.shape, &[id], |out| write_shape(out, &entry, &query.filter, query.shape));
+                self.frame.push(sequence, entry.at, query.shape, &[id], |out| {
+                    write_shape(out, &entry, &query.filter, query.shape)
+                });
                 credit = credit.saturating_sub((self.frame.size() - before) as u64);
                 self.flush_when_full(sink).await?;
             }
@@ -262,7 +283,11 @@ impl Link {
     }
 
     async fn flush_when_full(&mut self, sink: &mut Sink) -> Result<(), axum::Error> {
-        if self.frame.count() >= MAX_DELIVERIES || self.frame.size() >= FRAME_BYTES { self.flush(sink).await } else { Ok(()) }
+        if self.frame.count() >= MAX_DELIVERIES || self.frame.size() >= FRAME_BYTES {
+            self.flush(sink).await
+        } else {
+            Ok(())
+        }
     }
 
     async fn flush(&mut self, sink: &mut Sink) -> Result<(), axum::Error> {

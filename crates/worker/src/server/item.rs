@@ -10,12 +10,18 @@ use web::{Access, Failure};
 use super::Served;
 
 /// `id` is `{stream}-{index}`: `000000000001.pcap-0`.
-pub(super) async fn item(_access: Access, State(served): State<Served>, Path(id): Path<String>) -> Result<Response, Failure> {
+pub(super) async fn item(
+    _access: Access,
+    State(served): State<Served>,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
     let well_formed = id.rsplit_once('-').is_some_and(|(stream, index)| {
         stream.ends_with(".pcap") && !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit())
     });
     if !well_formed {
-        return Err(Failure::bad_request(format!("`{id}` is no entry's id; one looks like 000000000001.pcap-0")));
+        return Err(Failure::bad_request(format!(
+            "`{id}` is no entry's id; one looks like 000000000001.pcap-0"
+        )));
     }
     let Some(entry) = served.store.find(&id) else {
         return Err(Failure::not_found(format!("entry {id} is not held: it never was, or it was evicted")));

@@ -25,7 +25,8 @@ pub(crate) struct Served {
 
 /// All routes, behind the access rules.
 pub(crate) fn router(served: Served, allowed_hosts: &[String]) -> Router {
-    let watching = web::watch::routes(served.clone(), web::watch::Settings::default(), served.shutdown.clone());
+    let watching =
+        web::watch::routes(served.clone(), web::watch::Settings::default(), served.shutdown.clone());
     let open = web::health::routes(Reporter(Arc::clone(&served.status)));
     let traffic = Router::new()
         .route("/hub", any(hub::upgrade))

@@ -19,7 +19,16 @@ impl Source for Served {
         let history_end = *head.borrow() + 1;
         let next = self.store.first();
         let limit = filter.limit().unwrap_or(u64::MAX);
-        StoreFeed { store: Arc::clone(&self.store), head, filter, shape, next, history_end: Some(history_end), limit, ready: VecDeque::new() }
+        StoreFeed {
+            store: Arc::clone(&self.store),
+            head,
+            filter,
+            shape,
+            next,
+            history_end: Some(history_end),
+            limit,
+            ready: VecDeque::new(),
+        }
     }
 }
 

@@ -103,7 +103,11 @@ impl Store {
         let Some(oldest) = Instant::now().checked_sub(self.limits.max_age) else { return };
         let mut evicted = Vec::new();
         let mut inner = self.lock();
-        while inner.entries.front().is_some_and(|stored| stored.arrived.is_some_and(|arrived| arrived < oldest)) {
+        while inner
+            .entries
+            .front()
+            .is_some_and(|stored| stored.arrived.is_some_and(|arrived| arrived < oldest))
+        {
             inner.evicted_for_age += 1;
             evicted.extend(inner.pop());
         }
@@ -130,7 +134,8 @@ impl Store {
             if read.entries.is_empty() {
                 return None;
             }
-            if let Some((_, found)) = read.entries.into_iter().find(|(_, entry)| entry.local_id() == local_id) {
+            if let Some((_, found)) = read.entries.into_iter().find(|(_, entry)| entry.local_id() == local_id)
+            {
                 return Some(found);
             }
             from = read.next;
@@ -200,6 +205,7 @@ mod tests {
         reference_link: "",
         layer4: "tcp",
         version: "1",
+        json: std::sync::OnceLock::new(),
     };
 
     fn entries(indexes: std::ops::Range<u64>) -> Vec<Arc<Entry>> {
@@ -234,7 +240,10 @@ mod tests {
         assert_eq!((status.entries, status.stored, status.evicted_for_bytes), (10, 25, 15));
         let read = store.read(1);
         assert_eq!((read.missed, read.next), (15, 26));
-        assert_eq!(read.entries.iter().map(|(number, _)| *number).collect::<Vec<_>>(), (16..=25).collect::<Vec<_>>());
+        assert_eq!(
+            read.entries.iter().map(|(number, _)| *number).collect::<Vec<_>>(),
+            (16..=25).collect::<Vec<_>>()
+        );
         assert_eq!(store.read(26).entries.len(), 0);
         assert_eq!(store.find("000000000001.pcap-20").unwrap().index, 20);
         assert!(store.find("000000000001.pcap-3").is_none());
