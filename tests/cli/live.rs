@@ -1,13 +1,15 @@
-//! Live capture on the loopback, where this user may capture.
+//! Live capture, where this user may capture.
 
 use std::{
     io::{Read, Write},
     net::TcpListener,
     thread,
-    time::{Duration, Instant},
 };
 
-use support::program::{Tap, get, note, may_capture};
+use support::{
+    program::{Tap, get, may_capture, note},
+    watch::Watcher,
+};
 
 use crate::kubeshark;
 
@@ -21,7 +23,8 @@ fn server() -> String {
             let mut request = [0; 4096];
             let read = stream.read(&mut request).expect("a request");
             assert!(read > 0);
-            stream.write_all(b"HTTP/1.1 418 I'm a teapot\r\nContent-Length: 6\r\nConnection: close\r\n\r\nshort\n").expect("a reader");
+            let answer = b"HTTP/1.1 418 I'm a teapot\r\nContent-Length: 6\r\nConnection: close\r\n\r\nshort\n";
+            stream.write_all(answer).expect("a reader");
         }
     });
     address
@@ -36,18 +39,18 @@ fn traffic_of_this_machine_is_seen() {
     let address = server();
     for interface in ["lo", "any"] {
         let tap = Tap::start(&kubeshark(), &["-i", interface]);
+        // Other tests talk on this machine too.
+        let mut watcher = Watcher::connect(&tap.hub, "/api/wsFull?q=response.status%20%3D%3D%20418");
         assert_eq!(get(&address, &format!("/{interface}?q=1"), &[]).0, 418);
-        let deadline = Instant::now() + Duration::from_secs(10);
-        // The worker's numbers reach `/status` with the next report.
-        loop {
-            let (_, metrics) = get(&tap.hub, "/api/metrics", &[]);
-            let (_, status) = get(&tap.hub, "/api/status", &[]);
-            if status.contains(r#""HTTP":1"#) || metrics.contains("entries_total 1") {
-                break;
-            }
-            assert!(Instant::now() < deadline, "{interface}: the request was not seen: {status}");
-            thread::sleep(Duration::from_millis(200));
-        }
+        let entry = watcher.entries(1).remove(0);
+        assert_eq!(entry["request"]["url"], format!("/{interface}?q=1"));
+        assert_eq!(format!("{}:{}", entry["dst"]["ip"].as_str().unwrap(), entry["dst"]["port"].as_str().unwrap()), address);
+        // What the program says itself is left out: watching it would make more of it.
+        let own = format!("http and dst.port == \"{}\"", tap.hub.rsplit(':').next().unwrap());
+        watcher.send(&own);
+        assert_eq!(get(&tap.hub, "/api/status", &[]).0, 200);
+        watcher.expect_silence();
+        drop(watcher);
         assert_eq!(tap.interrupt().code(), Some(0));
     }
 }

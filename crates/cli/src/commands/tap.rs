@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
 };
 
 use worker::Input;
@@ -67,16 +67,17 @@ pub(crate) fn run(args: Args) -> Outcome {
 
 async fn serve(args: Args, sources: Vec<worker::SourceConfig>) -> Outcome {
     let what = describe(&sources);
+    let listen = chosen(args.listen).map_err(|error| Failure::Failed(format!("no port is free at {}: {error}", args.listen.ip())))?;
     let config = worker::Config {
         listen: args.worker_listen,
         threads: args.store.threads(),
         store: args.store.limits(),
         data_dir: args.store.data_dir,
-        own: vec![args.listen],
+        own: vec![listen],
         ..worker::Config::new(sources)
     };
     let mut worker = worker::start(config).await.map_err(|error| super::worker::failure(&error))?;
-    let hub = match hub::start(super::hub::config(args.listen, vec![worker.address.to_string()], Vec::new()))
+    let hub = match hub::start(super::hub::config(listen, vec![worker.address.to_string()], Vec::new()))
         .await
     {
         Ok(hub) => hub,
@@ -95,6 +96,12 @@ async fn serve(args: Args, sources: Vec<worker::SourceConfig>) -> Outcome {
     hub.shutdown().await;
     worker.shutdown().await;
     outcome
+}
+
+/// The address with a free port in place of 0: the worker must know it before the hub starts, to leave the hub's own
+/// traffic out.
+fn chosen(listen: SocketAddr) -> io::Result<SocketAddr> {
+    if listen.port() == 0 { TcpListener::bind(listen)?.local_addr() } else { Ok(listen) }
 }
 
 /// A source has failed: what came of it so far can still be looked at.
