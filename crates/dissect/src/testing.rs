@@ -72,7 +72,7 @@ pub(crate) fn run_with(setting: Setting, events: &[Event], limits: &Limits) -> O
             Asks(bytes) => data(ToServer, bytes),
             Answers(bytes) => data(ToClient, bytes),
             Lost(direction, len) => {
-                session.gap(&Gap { direction: *direction, ordinal, at, len: *len }, context)
+                session.gap(&Gap { direction: *direction, ordinal, at, len: *len }, context);
             }
             Fin(direction) => session.half_close(*direction, ordinal, at, context),
             Pause(seconds) => {

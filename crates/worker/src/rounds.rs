@@ -1,6 +1,6 @@
 //! The engine: one reader, many shards, any number of threads, one order.
 //!
-//! Work goes on in rounds. In a round the threads take tasks from one list until it is empty:
+//! Work goes on in rounds. In a round the threads take tasks until there are none left:
 //!
 //! ```text
 //!   task 0          read the next batch from the source and decode it as far as the flows
@@ -9,7 +9,8 @@
 //!                   then run its packets of this batch through flow table and dissectors
 //! ```
 //!
-//! Between two rounds one thread numbers the new streams by their first packets and turns the wheel: what was read
+//! A shard is taken by the same thread each time, unless that has more to do than the others: what a thread allocated it
+//! should free, because the allocator makes threads wait for each other otherwise. Between two rounds one thread numbers the new streams by their first packets and turns the wheel: what was read
 //! becomes the present batch, what was finished is handed to the writer. Shards share nothing and there is always the
 //! same number of them, so output depends neither on the number of threads nor on their speed. With one thread there is
 //! no other thread at all: the same loop runs the same tasks.
@@ -110,13 +111,14 @@ struct Engine<'a, F: Finish, C> {
     /// The source has ended: nothing more is read.
     ended: AtomicBool,
     stopped: Mutex<Option<Stopped>>,
-    /// The next task of the round.
+    /// The next of the tasks that are no shard's.
     task: AtomicUsize,
+    /// The next of each thread's shards: thread `t` of `n` has the shards `t`, `t + n`, `t + 2n` …
+    turns: Vec<AtomicUsize>,
 }
 
 const READ: usize = 0;
 const WRITE: usize = 1;
-const FIRST_SHARD: usize = 2;
 
 /// What was read passes the shards in the next round, is finished in the one after, and written in the third.
 const ROUNDS_AFTER_END: usize = 3;
@@ -152,19 +154,22 @@ where
         ended: AtomicBool::new(false),
         stopped: Mutex::default(),
         task: AtomicUsize::new(0),
+        turns: (0..threads.max(1)).map(|_| AtomicUsize::new(0)).collect(),
     };
-    let helpers = threads.max(1) - 1;
+    let engine = &engine;
+    let helpers = engine.turns.len() - 1;
     let (start, end, over) = (Barrier::new(helpers + 1), Barrier::new(helpers + 1), AtomicBool::new(false));
     thread::scope(|scope| {
-        for _ in 0..helpers {
-            scope.spawn(|| {
+        let (start, end, over) = (&start, &end, &over);
+        for helper in 1..=helpers {
+            scope.spawn(move || {
                 let _guard = AbortOnPanic;
                 loop {
                     start.wait();
                     if over.load(Ordering::Acquire) {
                         return;
                     }
-                    engine.work();
+                    engine.work(helper);
                     end.wait();
                 }
             });
@@ -172,7 +177,7 @@ where
         let _guard = AbortOnPanic;
         engine.rounds(numbers, || {
             start.wait();
-            engine.work();
+            engine.work(0);
             end.wait();
         });
         over.store(true, Ordering::Release);
@@ -187,7 +192,9 @@ impl<F: Finish, C: Consume<F::Item>> Engine<'_, F, C> {
         lock(&self.next).clear();
         while after_end < ROUNDS_AFTER_END {
             after_end += usize::from(self.ended.load(Ordering::Relaxed));
-            self.task.store(0, Ordering::Relaxed);
+            for cursor in self.turns.iter().chain([&self.task]) {
+                cursor.store(0, Ordering::Relaxed);
+            }
             round();
             self.turn(numbers);
             if matches!(*lock(&self.stopped), Some(Stopped::Output(_))) {
@@ -196,8 +203,8 @@ impl<F: Finish, C: Consume<F::Item>> Engine<'_, F, C> {
         }
     }
 
-    /// Takes tasks until the round has none left.
-    fn work(&self) {
+    /// Takes tasks until the round has none left: reading and writing, a thread's own shards, those of others.
+    fn work(&self, thread: usize) {
         loop {
             match self.task.fetch_add(1, Ordering::Relaxed) {
                 READ => self.read(),
@@ -206,8 +213,14 @@ impl<F: Finish, C: Consume<F::Item>> Engine<'_, F, C> {
                         *lock(&self.stopped) = Some(Stopped::Output(error));
                     }
                 }
-                task if task < FIRST_SHARD + SHARDS => self.shard(task - FIRST_SHARD),
-                _ => return,
+                _ => break,
+            }
+        }
+        let threads = self.turns.len();
+        for owner in (thread..threads).chain(0..thread) {
+            let turn = || self.turns[owner].fetch_add(1, Ordering::Relaxed);
+            while let Some(shard) = Some(owner + threads * turn()).filter(|shard| *shard < SHARDS) {
+                self.shard(shard);
             }
         }
     }
