@@ -2,7 +2,11 @@
 
 use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, process::Command, time::Duration};
 
-use support::{Scratch, pcap::{self, Capture, Endian}, program};
+use support::{
+    Scratch,
+    pcap::{self, Capture, Endian},
+    program,
+};
 
 use crate::{capture, kubeshark, run, run_with, text};
 
@@ -32,7 +36,11 @@ fn what_is_no_capture() {
         (text(&missing), &["missing.pcap", "No such file"]),
     ] {
         refuses(&["dissect", path], 1, words);
-        refuses(&["tap", "--listen", "127.0.0.1:0", "--worker-listen", "127.0.0.1:0", "--pcap", path], 1, words);
+        refuses(
+            &["tap", "--listen", "127.0.0.1:0", "--worker-listen", "127.0.0.1:0", "--pcap", path],
+            1,
+            words,
+        );
     }
 }
 
@@ -43,7 +51,9 @@ fn a_cut_capture_gives_all_before_the_cut() {
     let expected = run(&["dissect", text(&capture("http-methods"))]);
     // In the middle of the last packet: a FIN's acknowledgment, which no entry needs.
     let cut = &whole[..whole.len() - 5];
-    for (name, bytes) in [("cut.pcap", cut.to_vec()), ("cut.pcap.gz", pcap::gzip(cut)), ("cut.pcap.zst", pcap::zstd(cut))] {
+    for (name, bytes) in
+        [("cut.pcap", cut.to_vec()), ("cut.pcap.gz", pcap::gzip(cut)), ("cut.pcap.zst", pcap::zstd(cut))]
+    {
         let path = scratch.file(name, &bytes);
         let ran = run(&["dissect", text(&path)]);
         assert_eq!(ran.code, Some(1), "{name}: {}", ran.stderr);
@@ -117,7 +127,15 @@ fn unprivileged(arguments: &[&str], scratch: &Scratch) -> program::Ran {
         let copy = scratch.path().join("kubeshark");
         fs::copy(kubeshark(), &copy).expect("a copy");
         let mut command = Command::new("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]).arg(copy);
+        command
+            .args([
+                "--reuid=65534",
+                "--regid=65534",
+                "--clear-groups",
+                "--inh-caps=-all",
+                "--bounding-set=-all",
+            ])
+            .arg(copy);
         command
     } else {
         Command::new(kubeshark())
@@ -138,10 +156,25 @@ fn no_right_to_read() {
 #[test]
 fn no_right_to_capture() {
     let scratch = Scratch::new();
-    let arguments = ["tap", "-i", "lo", "--bpf", "tcp port 80", "--listen", "127.0.0.1:0", "--worker-listen", "127.0.0.1:0"];
+    let arguments = [
+        "tap",
+        "-i",
+        "lo",
+        "--bpf",
+        "tcp port 80",
+        "--listen",
+        "127.0.0.1:0",
+        "--worker-listen",
+        "127.0.0.1:0",
+    ];
     let ran = unprivileged(&arguments, &scratch);
     assert_eq!(ran.code, Some(77), "{}", ran.stderr);
-    for word in ["not allowed to capture on lo", "sudo setcap cap_net_raw+ep /", "kubeshark\n", "tap -i lo --bpf 'tcp port 80'"] {
+    for word in [
+        "not allowed to capture on lo",
+        "sudo setcap cap_net_raw+ep /",
+        "kubeshark\n",
+        "tap -i lo --bpf 'tcp port 80'",
+    ] {
         assert!(ran.stderr.contains(word), "does not say {word:?}: {}", ran.stderr);
     }
 }

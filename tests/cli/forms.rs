@@ -48,7 +48,9 @@ fn nanoseconds_are_kept() {
     for (index, frame) in capture.frames.iter_mut().enumerate() {
         frame.at = 1_700_000_000_000_000_001 + index as u64;
     }
-    for (name, bytes) in [("pcap", capture.pcap(Endian::Big, true)), ("pcapng", capture.pcapng(Endian::Little))] {
+    for (name, bytes) in
+        [("pcap", capture.pcap(Endian::Big, true)), ("pcapng", capture.pcapng(Endian::Little))]
+    {
         let printed = String::from_utf8(dissected(&[text(&scratch.file(name, &bytes))])).expect("JSON");
         assert!(printed.contains(r#""startTime":"2023-11-14T22:13:20.00000000"#), "{name}: {printed}");
     }
@@ -74,7 +76,10 @@ fn any_number_of_threads_any_run() {
     let expected = dissected(&["--threads", "1", text(&path)]);
     assert_eq!(expected.iter().filter(|byte| **byte == b'\n').count(), 300 * 4 + 900);
     for threads in ["1", "2", "3", "8"] {
-        assert!(dissected(&["--threads", threads, text(&path)]) == expected, "{threads} threads give something else");
+        assert!(
+            dissected(&["--threads", threads, text(&path)]) == expected,
+            "{threads} threads give something else"
+        );
     }
 }
 
@@ -82,7 +87,8 @@ fn any_number_of_threads_any_run() {
 fn several_files_follow_each_other() {
     let (first, second) = (capture("dns-udp"), capture("http-methods"));
     let printed = String::from_utf8(dissected(&[text(&first), text(&second)])).expect("JSON");
-    let ids: std::collections::BTreeSet<_> = printed.lines().map(|line| entry(line)["id"].to_string()).collect();
+    let ids: std::collections::BTreeSet<_> =
+        printed.lines().map(|line| entry(line)["id"].to_string()).collect();
     assert_eq!(ids.len(), 13 + 12, "ids repeat");
 }
 

@@ -23,7 +23,8 @@ fn server() -> String {
             let mut request = [0; 4096];
             let read = stream.read(&mut request).expect("a request");
             assert!(read > 0);
-            let answer = b"HTTP/1.1 418 I'm a teapot\r\nContent-Length: 6\r\nConnection: close\r\n\r\nshort\n";
+            let answer =
+                b"HTTP/1.1 418 I'm a teapot\r\nContent-Length: 6\r\nConnection: close\r\n\r\nshort\n";
             stream.write_all(answer).expect("a reader");
         }
     });
@@ -44,7 +45,10 @@ fn traffic_of_this_machine_is_seen() {
         assert_eq!(get(&address, &format!("/{interface}?q=1"), &[]).0, 418);
         let entry = watcher.entries(1).remove(0);
         assert_eq!(entry["request"]["url"], format!("/{interface}?q=1"));
-        assert_eq!(format!("{}:{}", entry["dst"]["ip"].as_str().unwrap(), entry["dst"]["port"].as_str().unwrap()), address);
+        assert_eq!(
+            format!("{}:{}", entry["dst"]["ip"].as_str().unwrap(), entry["dst"]["port"].as_str().unwrap()),
+            address
+        );
         // What the program says itself is left out: watching it would make more of it.
         let own = format!("http and dst.port == \"{}\"", tap.hub.rsplit(':').next().unwrap());
         watcher.send(&own);

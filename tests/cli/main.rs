@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use support::{captures::Case, program::{self, Ran}};
+use support::{
+    captures::Case,
+    program::{self, Ran},
+};
 
 /// The built program.
 fn kubeshark() -> PathBuf {
@@ -25,7 +28,11 @@ fn run(arguments: &[&str]) -> Ran {
 }
 
 fn run_with(arguments: &[&str], input: &[u8]) -> Ran {
-    program::run(Command::new(kubeshark()).args(arguments).env_remove("RUST_LOG"), input, Duration::from_secs(30))
+    program::run(
+        Command::new(kubeshark()).args(arguments).env_remove("RUST_LOG"),
+        input,
+        Duration::from_secs(30),
+    )
 }
 
 fn text(path: &Path) -> &str {

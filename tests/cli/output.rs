@@ -5,7 +5,11 @@ use std::{
     process::{Command, Stdio},
 };
 
-use support::{Scratch, pcap::Endian, traffic::{self, Mix}};
+use support::{
+    Scratch,
+    pcap::Endian,
+    traffic::{self, Mix},
+};
 
 use crate::{capture, dissected, kubeshark, run, run_with, text};
 
@@ -29,9 +33,16 @@ fn kfl_chooses() {
 
 #[test]
 fn a_table_has_a_line_per_entry() {
-    let printed = String::from_utf8(dissected(&["-o", "table", text(&capture("http-methods"))])).expect("UTF-8");
+    let printed =
+        String::from_utf8(dissected(&["-o", "table", text(&capture("http-methods"))])).expect("UTF-8");
     assert_eq!(printed.lines().count(), 12);
-    assert!(printed.lines().next().is_some_and(|line| line.contains("GET") && line.contains("/hello.txt") && line.contains("200")), "{printed}");
+    assert!(
+        printed
+            .lines()
+            .next()
+            .is_some_and(|line| line.contains("GET") && line.contains("/hello.txt") && line.contains("200")),
+        "{printed}"
+    );
 }
 
 #[test]
@@ -41,7 +52,10 @@ fn the_ledger_goes_to_stderr_or_is_the_summary() {
     assert!(ran.stderr.contains("entries  all 38, printed 38, DNS 6, HTTP 32"), "{}", ran.stderr);
     let summary = String::from_utf8(dissected(&["-o", "summary", text(&demo)])).expect("UTF-8");
     for row in ["packets", "bytes", "kernelDropped", "tcpOpened", "gaps", "HTTP"] {
-        assert!(summary.lines().any(|line| line.split_whitespace().nth(1) == Some(row)), "{row} is not in {summary}");
+        assert!(
+            summary.lines().any(|line| line.split_whitespace().nth(1) == Some(row)),
+            "{row} is not in {summary}"
+        );
     }
     assert!(!summary.contains('{'));
 }
@@ -80,10 +94,16 @@ fn what_was_printed_can_be_filtered_again() {
 #[test]
 fn help_version_completions() {
     let version = run(&["version"]);
-    assert_eq!(String::from_utf8_lossy(&version.stdout), format!("kubeshark {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        String::from_utf8_lossy(&version.stdout),
+        format!("kubeshark {}\n", env!("CARGO_PKG_VERSION"))
+    );
     let help = String::from_utf8(run(&["--help"]).stdout).expect("UTF-8");
     for command in ["tap", "dissect", "worker", "hub", "kfl", "version", "completions"] {
-        assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command} is not in {help}");
+        assert!(
+            help.lines().any(|line| line.trim_start().starts_with(command)),
+            "{command} is not in {help}"
+        );
         let ran = run(&[command, "--help"]);
         assert_eq!(ran.code, Some(0));
         assert!(ran.stdout.len() > 100, "{command} has no help");

@@ -13,7 +13,11 @@ use crate::{capture, kubeshark, text};
 #[test]
 fn tap_greets_serves_and_ends() {
     let tap = Tap::start(&kubeshark(), &["--pcap", text(&capture("demo"))]);
-    assert!(tap.greeting.contains(&format!("wscat --connect ws://{}/api/wsFull", tap.hub)), "{}", tap.greeting);
+    assert!(
+        tap.greeting.contains(&format!("wscat --connect ws://{}/api/wsFull", tap.hub)),
+        "{}",
+        tap.greeting
+    );
     for path in ["/api/echo", "/echo", "/api/status", "/status", "/healthz", "/api/metrics"] {
         assert_eq!(get(&tap.hub, path, &[]).0, 200, "{path}");
     }
@@ -48,7 +52,8 @@ fn free_address() -> String {
 fn worker_and_hub_apart_end_on_sigterm() {
     let (worker_address, hub_address) = (free_address(), free_address());
     let demo = capture("demo");
-    let mut worker = Process::start(&["worker", "--pcap", text(&demo), "--listen", &worker_address, "--node", "one"]);
+    let mut worker =
+        Process::start(&["worker", "--pcap", text(&demo), "--listen", &worker_address, "--node", "one"]);
     let mut hub = Process::start(&["hub", "--workers", &worker_address, "--listen", &hub_address]);
     let deadline = Instant::now() + Duration::from_secs(10);
     let connected = || {

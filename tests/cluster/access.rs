@@ -10,7 +10,10 @@ fn foreign_origins_and_unknown_hosts_are_refused() {
     let port = cluster.hub.address.port();
     let local = format!("http://localhost:{port}");
     let own = cluster.addresses[0].to_string();
-    for (address, paths) in [(cluster.hub(), &["/api/status", "/api/wsFull", "/status"][..]), (own, &["/status", "/wsFull", "/hub"])] {
+    for (address, paths) in [
+        (cluster.hub(), &["/api/status", "/api/wsFull", "/status"][..]),
+        (own, &["/status", "/wsFull", "/hub"]),
+    ] {
         for path in paths {
             for (name, value) in [
                 ("origin", "https://evil.example"),
@@ -30,6 +33,9 @@ fn foreign_origins_and_unknown_hosts_are_refused() {
     }
     for (name, value) in [("origin", local.as_str()), ("host", "localhost"), ("host", "[::1]")] {
         assert_eq!(get(&cluster.hub(), "/api/status", &[(name, value)]).0, 200, "{name}: {value}");
-        assert!(Watcher::connect_with(&cluster.hub(), "/api/wsFull", &[(name, value)]).is_ok(), "{name}: {value}");
+        assert!(
+            Watcher::connect_with(&cluster.hub(), "/api/wsFull", &[(name, value)]).is_ok(),
+            "{name}: {value}"
+        );
     }
 }

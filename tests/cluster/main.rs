@@ -27,7 +27,11 @@ struct Cluster {
 }
 
 fn worker_config(listen: SocketAddr, node: &str, input: PathBuf) -> worker::Config {
-    worker::Config { listen, node: node.into(), ..worker::Config::new(vec![SourceConfig::new(Input::File(input))]) }
+    worker::Config {
+        listen,
+        node: node.into(),
+        ..worker::Config::new(vec![SourceConfig::new(Input::File(input))])
+    }
 }
 
 fn free() -> SocketAddr {

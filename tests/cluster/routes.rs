@@ -14,7 +14,15 @@ fn json_of(address: &str, path: &str) -> (u16, Value) {
 fn both_prefixes_answer() {
     let cluster = Cluster::of(&[capture("demo")]);
     for prefix in ["", "/api"] {
-        for path in ["/echo", "/metadata/version", "/status", "/healthz", "/readyz", "/metrics", "/query/validate?q=http"] {
+        for path in [
+            "/echo",
+            "/metadata/version",
+            "/status",
+            "/healthz",
+            "/readyz",
+            "/metrics",
+            "/query/validate?q=http",
+        ] {
             let (status, body) = get(&cluster.hub(), &format!("{prefix}{path}"), &[]);
             assert_eq!(status, 200, "{prefix}{path}: {body}");
         }

@@ -65,7 +65,9 @@ fn a_bad_filter_closes_with_its_error() {
         if path == "/api/wsFull" {
             watcher.send("http and");
         }
-        let Got::Closed(code, reason) = watcher.next(Duration::from_secs(5)) else { panic!("{path}: it stays open") };
+        let Got::Closed(code, reason) = watcher.next(Duration::from_secs(5)) else {
+            panic!("{path}: it stays open")
+        };
         assert_eq!(code, 1008);
         assert!(reason.starts_with("bad KFL: 1:9"), "{reason}");
     }

@@ -133,7 +133,10 @@ fn an_http_entry_is_as_shown() {
     assert_eq!(entry["entryFile"], "000000000001_pcap-0_entry.json");
     assert_eq!(entry["index"], 0);
     let start = entry["startTime"].as_str().expect("a time");
-    assert!(start.ends_with('Z') && start.contains('.') && start.len() > "2026-01-01T00:00:00.123Z".len(), "{start}");
+    assert!(
+        start.ends_with('Z') && start.contains('.') && start.len() > "2026-01-01T00:00:00.123Z".len(),
+        "{start}"
+    );
     // Printed in the order of the keys, at every level: a map that sorts prints the same.
     assert_eq!(text, entry.to_string());
 }

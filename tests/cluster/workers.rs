@@ -24,7 +24,9 @@ fn a_worker_dies_and_comes_back() {
     cluster.wait_for_workers(2);
     for watcher in [&mut watcher, &mut late] {
         let entries = watcher.entries(3);
-        assert!(entries.iter().all(|entry| entry["node"]["name"] == "node-1" && entry["src"]["ip"] == "fd20::1"));
+        assert!(
+            entries.iter().all(|entry| entry["node"]["name"] == "node-1" && entry["src"]["ip"] == "fd20::1")
+        );
         watcher.expect_silence();
     }
 }

@@ -16,7 +16,10 @@ fn captures(directory: &Path, found: &mut Vec<PathBuf>) {
     for path in files(directory) {
         if path.is_dir() {
             captures(&path, found);
-        } else if [".pcap", ".pcapng", ".cap", ".gz", ".zst", ".ntar"].iter().any(|end| path.to_string_lossy().ends_with(end)) {
+        } else if [".pcap", ".pcapng", ".cap", ".gz", ".zst", ".ntar"]
+            .iter()
+            .any(|end| path.to_string_lossy().ends_with(end))
+        {
             found.push(path);
         }
     }
@@ -24,7 +27,8 @@ fn captures(directory: &Path, found: &mut Vec<PathBuf>) {
 
 #[test]
 fn every_capture_is_survived() {
-    let directory = env::var_os("KUBESHARK_CORPUS").map_or_else(|| support::root().join("../shared/corpora"), PathBuf::from);
+    let directory = env::var_os("KUBESHARK_CORPUS")
+        .map_or_else(|| support::root().join("../shared/corpora"), PathBuf::from);
     let mut found = Vec::new();
     if directory.is_dir() {
         captures(&directory, &mut found);
@@ -36,7 +40,13 @@ fn every_capture_is_survived() {
     for path in &found {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kubeshark"));
         let ran = program::run(command.arg("dissect").arg(path), b"", LIMIT);
-        assert!(matches!(ran.code, Some(0 | 1)), "{}: exit code {:?}: {}", path.display(), ran.code, ran.stderr);
+        assert!(
+            matches!(ran.code, Some(0 | 1)),
+            "{}: exit code {:?}: {}",
+            path.display(),
+            ran.code,
+            ran.stderr
+        );
         assert!(ran.code == Some(0) || ran.stderr.contains("error: "), "{}: no reason given", path.display());
     }
 }

@@ -31,7 +31,8 @@ pub enum Got {
 impl Watcher {
     /// Connects to `ws://address/path`.
     pub fn connect(address: &str, path: &str) -> Self {
-        Self::connect_with(address, path, &[]).unwrap_or_else(|status| panic!("{path}: refused with {status}"))
+        Self::connect_with(address, path, &[])
+            .unwrap_or_else(|status| panic!("{path}: refused with {status}"))
     }
 
     /// Connects with more headers; a refusal gives its status.
@@ -71,7 +72,8 @@ impl Watcher {
                     return Got::Closed(frame.code.into(), frame.reason.as_str().to_owned());
                 }
                 Ok(_) => {}
-                Err(Error::Io(error)) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+                Err(Error::Io(error))
+                    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
                 Err(error) => return Got::Closed(1006, error.to_string()),
             }
         }

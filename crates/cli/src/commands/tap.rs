@@ -67,7 +67,8 @@ pub(crate) fn run(args: Args) -> Outcome {
 
 async fn serve(args: Args, sources: Vec<worker::SourceConfig>) -> Outcome {
     let what = describe(&sources);
-    let listen = chosen(args.listen).map_err(|error| Failure::Failed(format!("no port is free at {}: {error}", args.listen.ip())))?;
+    let listen = chosen(args.listen)
+        .map_err(|error| Failure::Failed(format!("no port is free at {}: {error}", args.listen.ip())))?;
     let config = worker::Config {
         listen: args.worker_listen,
         threads: args.store.threads(),
@@ -77,8 +78,7 @@ async fn serve(args: Args, sources: Vec<worker::SourceConfig>) -> Outcome {
         ..worker::Config::new(sources)
     };
     let mut worker = worker::start(config).await.map_err(|error| super::worker::failure(&error))?;
-    let hub = match hub::start(super::hub::config(listen, vec![worker.address.to_string()], Vec::new()))
-        .await
+    let hub = match hub::start(super::hub::config(listen, vec![worker.address.to_string()], Vec::new())).await
     {
         Ok(hub) => hub,
         Err(error) => {
