@@ -52,7 +52,7 @@ impl Account {
 /// Reads until `expected` are accounted for.
 fn read_all(watcher: &mut Watcher, expected: u64) -> Account {
     let mut account = Account::default();
-    let deadline = Instant::now() + STALL + Duration::from_secs(60);
+    let deadline = Instant::now() + STALL + Duration::from_mins(1);
     while account.total() < expected {
         assert!(Instant::now() < deadline, "{} got, {} lost of {expected}", account.ids.len(), account.lost);
         match watcher.next(Duration::from_secs(5)) {

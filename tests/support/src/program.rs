@@ -110,10 +110,10 @@ impl Drop for Tap {
 pub fn get(address: &str, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
     let mut request = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n");
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-        request += &format!("Host: {address}\r\n");
+        request.extend(["Host: ", address, "\r\n"]);
     }
     for (name, value) in headers {
-        request += &format!("{name}: {value}\r\n");
+        request.extend([name, ": ", value, "\r\n"]);
     }
     request += "\r\n";
     let mut stream =

@@ -29,7 +29,7 @@ Examples:
 
 /// Watch traffic: of this machine, or of a capture
 ///
-/// Runs a worker and a hub in this process and serves entries at ws://127.0.0.1:8899/api/wsFull until CTRL+C.
+/// Runs a worker and a hub in this process and serves entries at `ws://127.0.0.1:8899/api/wsFull` until CTRL+C.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -78,20 +78,22 @@ async fn serve(args: Args, sources: Vec<worker::SourceConfig>) -> Outcome {
         ..worker::Config::new(sources)
     };
     let mut worker = worker::start(config).await.map_err(|error| super::worker::failure(&error))?;
-    let hub = match hub::start(super::hub::config(listen, vec![worker.address.to_string()], Vec::new())).await
-    {
-        Ok(hub) => hub,
-        Err(error) => {
-            worker.shutdown().await;
-            return Err(Failure::of(&error));
-        }
-    };
-    let outcome = match greet(&what, hub.address) {
-        Err(error) => Err(error.into()),
-        Ok(()) => tokio::select! {
+    let mut hub =
+        match hub::start(super::hub::config(listen, vec![worker.address.to_string()], Vec::new())).await {
+            Ok(hub) => hub,
+            Err(error) => {
+                worker.shutdown().await;
+                return Err(Failure::of(&error));
+            }
+        };
+    let outcome = if let Err(error) = greet(&what, hub.address) {
+        Err(error.into())
+    } else {
+        tokio::select! {
             stopped = serving::asked_to_stop() => stopped.map_err(|error| Failure::of(&error)),
             error = worker.failed() => survive(&error).await,
-        },
+            error = hub.failed() => Err(Failure::of(&error)),
+        }
     };
     hub.shutdown().await;
     worker.shutdown().await;
