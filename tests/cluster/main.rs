@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! A hub, and workers fed from captures, in one process on free ports; watchers as users have them.
 
 mod access;
@@ -102,6 +101,3 @@ fn eventually(what: &str, is_so: impl Fn() -> bool) {
         thread::sleep(Duration::from_millis(20));
     }
 }
-=======
-fn main() {}
->>>>>>> main
