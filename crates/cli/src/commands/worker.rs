@@ -12,7 +12,7 @@ use crate::{
 
 /// Capture on this node and serve entries to a hub
 ///
-/// Users may also ask it directly: ws://127.0.0.1:30001/wsFull.
+/// Users may also ask it directly, at `ws://127.0.0.1:30001/wsFull`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
