@@ -4,7 +4,6 @@ use std::sync::OnceLock;
 
 use kfl::Value;
 
-
 /// What a protocol is called and how it is shown. One static per protocol, beside its dissector.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Protocol {

@@ -109,7 +109,13 @@ pub fn dissect(
         let mut entries = std::mem::take(&mut report.entries);
         let told =
             |packets| progress(Progress { input: index, bytes: position.bytes(), packets: before + packets });
-        let printer = Printer { out: &mut *out, entries: &mut entries, printed: &mut printed, left: limit.saturating_sub(report.printed), told: &told };
+        let printer = Printer {
+            out: &mut *out,
+            entries: &mut entries,
+            printed: &mut printed,
+            left: limit.saturating_sub(report.printed),
+            told: &told,
+        };
         let render = Render { filter: &config.filter, output: config.output };
         let (ledger, stopped) = rounds::run(
             Arc::clone(&node),

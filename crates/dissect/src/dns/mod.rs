@@ -16,7 +16,7 @@ use flow::{Direction, Transport};
 use crate::{DissectError, Dissector, Limits, Probe, Role, Scene, Spec, Step, dissector::Ending};
 
 /// DNS.
-pub(crate) const SPEC: Spec = Spec { row: "flows_dns", over: |_| true, probe, new };
+pub(crate) const SPEC: Spec = Spec { row: "flowsDns", over: |_| true, probe, new };
 
 /// RFC 1035.
 pub(crate) static DNS: Protocol = Protocol {

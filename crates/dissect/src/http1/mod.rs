@@ -28,7 +28,7 @@ use parser::{Head, StartLine};
 
 /// HTTP/1.0 and HTTP/1.1.
 pub(crate) const SPEC: Spec =
-    Spec { row: "flows_http1", over: |transport| transport == Transport::Tcp, probe, new };
+    Spec { row: "flowsHttp1", over: |transport| transport == Transport::Tcp, probe, new };
 
 /// RFC 1945.
 pub(crate) static HTTP_10: Protocol = Protocol {

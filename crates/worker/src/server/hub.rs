@@ -143,7 +143,7 @@ impl Link {
                 }
             }
             Ok(ToWorker::Unsubscribe { id }) => {
-                self.subscriptions.retain(|subscription| subscription.id != id)
+                self.subscriptions.retain(|subscription| subscription.id != id);
             }
             Err(error) => debug!(%error, "A hub said something that is not understood"),
         }
@@ -201,7 +201,7 @@ impl Link {
                 if query.filter.alters() {
                     // An altered copy is nobody else's.
                     self.frame.push(sequence, entry.at, query.shape, ids, |out| {
-                        write_shape(out, &entry, &query.filter, query.shape)
+                        write_shape(out, &entry, &query.filter, query.shape);
                     });
                 } else {
                     plain[query.shape as usize].extend(ids);
