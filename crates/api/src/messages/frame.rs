@@ -207,8 +207,7 @@ mod tests {
         frame.push(7, UnixNanos(0), Shape::Full, &[1], |out| out.extend_from_slice(b"{}"));
         let bytes = frame.take();
         for end in 0..bytes.len() {
-            let cut =
-                FrameReader::new(&bytes[..end]).and_then(|reader| reader.collect::<Result<Vec<_>, _>>());
+            let cut = FrameReader::new(&bytes[..end]).and_then(Iterator::collect::<Result<Vec<_>, _>>);
             assert_eq!(cut, Err(FrameError::CutShort), "cut at {end}");
         }
     }
