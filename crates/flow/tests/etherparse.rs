@@ -126,7 +126,7 @@ fn theirs(frame: &[u8]) -> (Peer, Peer, Option<[u32; 5]>) {
         NetSlice::Ipv6(ip) => {
             (Ipv6Addr::from(ip.header().source()).into(), Ipv6Addr::from(ip.header().destination()).into())
         }
-        other => panic!("{other:?}"),
+        NetSlice::Arp(_) => panic!("not what was written"),
     };
     match packet.transport.as_ref().unwrap() {
         TransportSlice::Tcp(tcp) => {
