@@ -8,8 +8,6 @@ mod plan;
 
 use std::{
     collections::HashMap,
-    env,
-    io::Write,
     path::Path,
     process::Command,
     time::{Duration, Instant},
@@ -18,7 +16,7 @@ use std::{
 use flow::{Closing, Data, Decoder, Direction, FlowHandler, FlowTable, Frame, Gap, Limits, Opening, Ordinal, Timestamp, Transport};
 use plan::Order;
 use serde_json::{Value, json};
-use support::{Scratch, pcap::Capture, program};
+use support::{Scratch, corpus, pcap::Capture, program};
 
 /// What we read of a flow.
 #[derive(Clone, Debug, Default)]
@@ -135,7 +133,7 @@ fn we_read_what_the_kernel_reads() {
     let (scratch, plan, since) = (Scratch::new(), plan(), Instant::now());
     let (capture, answers) = match ask(&scratch, &plan) {
         Ok(told) => told,
-        Err(reason) => return note(&format!("kernel as oracle: not run, {reason}")),
+        Err(reason) => return corpus::note(&format!("kernel as oracle: not run, {reason}")),
     };
     let ours = read(&capture);
     let mut faults = Vec::new();
@@ -166,13 +164,4 @@ fn we_read_what_the_kernel_reads() {
     }
     println!("{} packets, {:?}", capture.frames.len(), since.elapsed());
     assert!(faults.is_empty(), "{} unflagged mismatches:\n{}", faults.len(), faults[..faults.len().min(30)].join("\n"));
-}
-
-/// What could not run is said at the end of the test command.
-fn note(text: &str) {
-    println!("{text}");
-    if let Some(path) = env::var_os("KUBESHARK_TEST_NOTES") {
-        let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
-        file.and_then(|mut file| writeln!(file, "{text}")).expect("the notes");
-    }
 }
