@@ -1,8 +1,8 @@
 //! The smaller forms of an entry: the base entry of `/ws`, and the item of `/item/:id`.
 
-use kfl::Value;
+use kfl::{Record, Value};
 
-use crate::{Entry, Row, Section, Summary, json::write_text, write_record};
+use crate::{Entry, Row, Section, Summary, write_record};
 
 /// One line of a traffic list: the names of 2023's first half (`latency`, `size`) beside those of its second.
 struct Base<'a> {
@@ -62,7 +62,7 @@ pub fn write_item(out: &mut Vec<u8>, entry: &Entry) {
     out.extend_from_slice(b",\"protocol\":");
     write_record(out, entry.protocol);
     out.extend_from_slice(b",\"representation\":");
-    write_text(out, &representation(entry));
+    kfl::print::write_text(out, &representation(entry));
     out.push(b'}');
 }
 

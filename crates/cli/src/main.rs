@@ -30,7 +30,7 @@ Examples:
 #[derive(Parser)]
 #[command(name = "kubeshark", version, about = LONG_ABOUT, after_help = EXAMPLES, max_term_width = 110)]
 struct Args {
-    /// Say more on stderr: -v for notes, -vv for everything. RUST_LOG says it in detail
+    /// Say more on stderr: -v for notes, -vv for everything. `RUST_LOG` says it in detail
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
     #[command(subcommand)]

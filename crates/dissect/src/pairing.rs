@@ -120,6 +120,9 @@ impl Pairing {
             stamped: Some(request),
         };
         self.bytes += open.bytes;
+        if self.requests.capacity() == 0 {
+            self.requests.reserve_exact(1);
+        }
         self.requests.push_back(open);
         while self.requests.len() - self.spent > sink.limits.waiting || self.bytes > sink.limits.waiting_bytes
         {
@@ -232,6 +235,10 @@ impl Pairing {
     fn take(&mut self, at: usize) -> Option<Open> {
         let open = self.requests.remove(at)?;
         self.bytes = self.bytes.saturating_sub(open.bytes);
+        if self.requests.is_empty() {
+            // Most flows wait for one answer and then only for their end: they need no room meanwhile.
+            self.requests = VecDeque::new();
+        }
         if at < self.spent {
             self.spent -= 1;
         }

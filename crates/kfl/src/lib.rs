@@ -12,6 +12,8 @@ mod limits;
 mod nearest;
 mod parser;
 mod path;
+#[doc(hidden)]
+pub mod print;
 mod program;
 mod record;
 mod redact;
@@ -23,6 +25,7 @@ pub use error::Error;
 pub use explain::{Explanation, Field, explain};
 pub use functions::{FUNCTIONS, Function};
 pub use nearest::nearest;
+pub use print::write_record;
 #[doc(hidden)]
 pub use record::ascending;
 pub use record::{Lent, List, Record, Value};

@@ -1,19 +1,21 @@
 //! The engine: one reader, many shards, any number of threads, one order.
 //!
-//! Work goes on in rounds. In a round the threads take tasks until there are none left:
+//! Work goes on in rounds. In a round each thread runs its own shards; who is done first takes what is left:
 //!
 //! ```text
-//!   task 0          read the next batch from the source and decode it as far as the flows
-//!   task 1          write out what the shards finished in the round before
-//!   task 2 … 65     shard i: finish the transactions of the round before, now that their streams have numbers;
-//!                   then run its packets of this batch through flow table and dissectors
+//!   shard i    finish the transactions of the round before, now that their streams have numbers;
+//!              then run its packets of this batch through flow table and dissectors
+//!   read       read the next batch from the source and decode it as far as the flows
+//!   write      write out what the shards finished in the round before
 //! ```
 //!
-//! A shard is taken by the same thread each time, unless that has more to do than the others: what a thread allocated it
-//! should free, because the allocator makes threads wait for each other otherwise. Between two rounds one thread numbers the new streams by their first packets and turns the wheel: what was read
+//! Between two rounds one thread numbers the new streams by their first packets and turns the wheel: what was read
 //! becomes the present batch, what was finished is handed to the writer. Shards share nothing and there is always the
 //! same number of them, so output depends neither on the number of threads nor on their speed. With one thread there is
 //! no other thread at all: the same loop runs the same tasks.
+//!
+//! A shard stays with its thread: what a thread allocated it also frees. Threads that take each other's shards wait for
+//! each other in the allocator instead (docs/decisions/001-rounds.md).
 
 use std::{
     io,
@@ -111,10 +113,9 @@ struct Engine<'a, F: Finish, C> {
     /// The source has ended: nothing more is read.
     ended: AtomicBool,
     stopped: Mutex<Option<Stopped>>,
+    threads: usize,
     /// The next of the tasks that are no shard's.
     task: AtomicUsize,
-    /// The next of each thread's shards: thread `t` of `n` has the shards `t`, `t + n`, `t + 2n` …
-    turns: Vec<AtomicUsize>,
 }
 
 const READ: usize = 0;
@@ -154,10 +155,10 @@ where
         ended: AtomicBool::new(false),
         stopped: Mutex::default(),
         task: AtomicUsize::new(0),
-        turns: (0..threads.max(1)).map(|_| AtomicUsize::new(0)).collect(),
+        threads: threads.max(1),
     };
     let engine = &engine;
-    let helpers = engine.turns.len() - 1;
+    let helpers = engine.threads - 1;
     let (start, end, over) = (Barrier::new(helpers + 1), Barrier::new(helpers + 1), AtomicBool::new(false));
     thread::scope(|scope| {
         let (start, end, over) = (&start, &end, &over);
@@ -192,9 +193,7 @@ impl<F: Finish, C: Consume<F::Item>> Engine<'_, F, C> {
         lock(&self.next).clear();
         while after_end < ROUNDS_AFTER_END {
             after_end += usize::from(self.ended.load(Ordering::Relaxed));
-            for cursor in self.turns.iter().chain([&self.task]) {
-                cursor.store(0, Ordering::Relaxed);
-            }
+            self.task.store(0, Ordering::Relaxed);
             round();
             self.turn(numbers);
             if matches!(*lock(&self.stopped), Some(Stopped::Output(_))) {
@@ -203,8 +202,11 @@ impl<F: Finish, C: Consume<F::Item>> Engine<'_, F, C> {
         }
     }
 
-    /// Takes tasks until the round has none left: reading and writing, a thread's own shards, those of others.
+    /// Runs the thread's own shards, then reads and writes, if nobody else has yet.
     fn work(&self, thread: usize) {
+        for shard in (thread..SHARDS).step_by(self.threads) {
+            self.shard(shard);
+        }
         loop {
             match self.task.fetch_add(1, Ordering::Relaxed) {
                 READ => self.read(),
@@ -213,14 +215,7 @@ impl<F: Finish, C: Consume<F::Item>> Engine<'_, F, C> {
                         *lock(&self.stopped) = Some(Stopped::Output(error));
                     }
                 }
-                _ => break,
-            }
-        }
-        let threads = self.turns.len();
-        for owner in (thread..threads).chain(0..thread) {
-            let turn = || self.turns[owner].fetch_add(1, Ordering::Relaxed);
-            while let Some(shard) = Some(owner + threads * turn()).filter(|shard| *shard < SHARDS) {
-                self.shard(shard);
+                _ => return,
             }
         }
     }

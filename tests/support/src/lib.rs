@@ -8,6 +8,7 @@ pub mod pcap;
 pub mod program;
 pub mod reframe;
 pub mod traffic;
+pub mod watch;
 
 mod scratch;
 

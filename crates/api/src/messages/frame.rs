@@ -70,7 +70,7 @@ impl Default for Frame {
 }
 
 impl Frame {
-    /// Appends an entry, whose text `write` writes.
+    /// Appends an entry, whose text `write` writes; gives the length of that text in bytes.
     pub fn push(
         &mut self,
         sequence: u64,
@@ -78,7 +78,7 @@ impl Frame {
         shape: Shape,
         subscriptions: &[SubscriptionId],
         write: impl FnOnce(&mut Vec<u8>),
-    ) {
+    ) -> u32 {
         let bytes = &mut self.bytes;
         bytes.extend_from_slice(&sequence.to_le_bytes());
         bytes.extend_from_slice(&at.0.to_le_bytes());
@@ -94,6 +94,7 @@ impl Frame {
         bytes[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
         self.count += 1;
         bytes[1..3].copy_from_slice(&self.count.to_le_bytes());
+        length
     }
 
     /// How many entries it holds.
