@@ -132,14 +132,18 @@ fn bodies(truth: &Value, entries: &[Value]) -> (Vec<String>, Vec<String>) {
     let asked = |it: &Value| Some(format!("{} {}", text(&it["client"]), text(&it["uri"])));
     let plain = |it: &Value| known(it).and_then(|_| asked(it));
     let comparable = array(&truth["http1"]["transactions"], plain);
+    let wanted = array(&truth["http1"]["transactions"], known);
     let ours = http(entries).filter_map(|entry| {
         let (request, response) = (&entry["request"], &entry["response"]);
         let whose = format!("{} {}", end(&entry["src"]), text(&request["url"]));
         let body = engine::body(response);
+        let line = name(end(&entry["src"]), &request["url"], body.len());
+        // What is told to be cut may be the request.
         let is_whole = entry["flags"]["truncated"] == false && !response.is_null() && !body.is_empty();
-        (is_whole && comparable.contains(&whose)).then(|| name(end(&entry["src"]), &request["url"], body.len()))
+        (comparable.contains(&whose) && (is_whole || wanted.contains(&line))).then_some(line)
     });
-    (array(&truth["http1"]["transactions"], known), ours.collect())
+    let ours = ours.collect();
+    (wanted, ours)
 }
 
 /// Names are compared without regard to case, as DNS does.
@@ -167,7 +171,7 @@ fn wanted_answer(it: &Value) -> Option<String> {
 fn answers(entries: &[Value]) -> Vec<String> {
     // Multicast DNS, LLMNR over UDP and NetBIOS names are other services to the truth.
     let other = |entry: &Value| {
-        let udp = entry["protocol"]["layer4"] == "udp";
+        let udp = entry["stream"].as_str().is_some_and(|stream| stream.contains("_udp"));
         let ports = [&entry["src"]["port"], &entry["dst"]["port"]].map(text);
         ports[1] == "5353" || udp && (ports[1] == "5355" || ports.contains(&"137".to_owned()))
             || ports[0] == "5353" && ports[1] != "53"
@@ -202,7 +206,7 @@ const CODES: [&str; 11] = [
 
 /// A type by its number; the truth tells numbers, entries tell names.
 fn kind(value: &Value) -> String {
-    const NAMES: [(&str, u16); 40] = [
+    const NAMES: [(&str, u16); 41] = [
         ("A", 1),
         ("NS", 2),
         ("CNAME", 5),
@@ -243,6 +247,7 @@ fn kind(value: &Value) -> String {
         ("TSIG", 250),
         ("AXFR", 252),
         ("ANY", 255),
+        ("CAA", 257),
     ];
     let Some(name) = value.as_str() else { return text(value) };
     match NAMES.iter().find(|it| it.0 == name) {

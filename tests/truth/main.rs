@@ -8,58 +8,72 @@ use std::{collections::BTreeMap, fmt::Write};
 use compare::{Answer, Protocol};
 use support::{captures, corpus, engine};
 
-/// Differences that are understood: the file, and what is compared. `docs/correctness.md` lists the same.
-fn known() -> Vec<(String, String)> {
+/// A difference that is understood: a row of `docs/correctness.md`.
+struct Known {
+    file: String,
+    what: String,
+    /// What we say is right, or as good as what the truth says.
+    ours: bool,
+}
+
+fn known() -> Vec<Known> {
     let text = std::fs::read_to_string(support::root().join("docs/correctness.md")).expect("docs/correctness.md");
-    let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
-    let name = |row: &str| {
-        let (file, rest) = row.split_once("` | ")?;
-        let (what, _) = rest.split_once(" |")?;
-        Some((file.to_owned(), what.to_owned()))
+    let row = |row: &str| {
+        let mut cells = row.split('|').map(|cell| cell.trim().trim_matches('`').to_owned());
+        let (file, what, who) = (cells.next()?, cells.next()?, cells.next()?);
+        Some(Known { file, what, ours: who != "the truth" })
     };
-    rows.filter_map(name).collect()
+    text.lines().filter_map(|line| line.strip_prefix("| `")).filter_map(row).collect()
 }
 
 /// The share of transactions that must be right.
 const ENOUGH: f64 = 0.995;
 
+/// Of one protocol: as the truth has them, missing, extra; and of the latter two, those where we are right.
+#[derive(Clone, Copy, Default)]
+struct Total {
+    matched: usize,
+    differ: usize,
+    ours: usize,
+}
+
 #[test]
 fn the_corpus_reads_as_others_read_it() {
     let Some(folder) = corpus::folder("truth") else { return };
     let mut known = known();
-    let (mut totals, mut told) = (BTreeMap::<&str, [usize; 4]>::new(), String::new());
+    let (mut totals, mut told) = (BTreeMap::<&str, Total>::new(), String::new());
     for (file, truth) in corpus::captures(&folder) {
         let name = captures::name_of(&file);
         let (entries, _, _) = engine::dissect_file(&file);
         for protocol in Protocol::ALL {
             let Some(Answer { matched, missing, extra }) = compare::hold(protocol, &truth, &entries) else { continue };
             let total = totals.entry(protocol.name()).or_default();
-            let place = known.iter().position(|it| it.0 == name && it.1 == protocol.name());
-            total[0] += matched;
+            total.matched += matched;
             if missing.is_empty() && extra.is_empty() {
                 continue;
             }
-            total[1] += missing.len();
-            total[2] += extra.len();
-            match place {
-                Some(place) => {
-                    total[3] += missing.len().max(extra.len());
-                    known.remove(place);
-                }
+            total.differ += missing.len() + extra.len();
+            match known.iter().position(|it| it.file == name && it.what == protocol.name()) {
+                Some(place) if known.remove(place).ours => total.ours += missing.len() + extra.len(),
+                Some(_) => {}
                 None => writeln!(told, "{name}: {}\n  missing {missing:?}\n  extra   {extra:?}", protocol.name())
                     .expect("memory"),
             }
         }
     }
-    for (protocol, [matched, missing, extra, explained]) in &totals {
-        let score = (matched + explained) as f64 / (matched + explained.max(missing).max(extra)).max(1) as f64;
-        println!(
-            "{protocol}: {matched} as the truth, {missing} missing and {extra} extra, {explained} of them explained: {score:.4}"
-        );
-        if score < ENOUGH {
-            writeln!(told, "{protocol}: {score:.4} is less than {ENOUGH}").expect("memory");
+    let mut transactions = Total::default();
+    for (protocol, Total { matched, differ, ours }) in totals {
+        println!("{protocol}: {matched} as the truth, {differ} not; in {ours} of these we are right, or as right");
+        if protocol != "bodies" {
+            transactions.matched += matched + ours;
+            transactions.differ += differ - ours;
         }
     }
+    let right = transactions.matched as f64 / (transactions.matched + transactions.differ).max(1) as f64;
+    println!("HTTP/1, orphaned responses and DNS: {right:.4} right");
+    assert!(right >= ENOUGH, "{right:.4} of HTTP/1 and DNS is right");
     assert!(told.is_empty(), "differences that docs/correctness.md does not explain:\n{told}");
-    assert!(known.is_empty(), "docs/correctness.md explains differences that are no more: {known:?}");
+    for Known { file, what, .. } in known {
+        corpus::note(&format!("docs/correctness.md explains a difference that is no more: {file} {what}"));
+    }
 }
