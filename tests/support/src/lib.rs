@@ -7,6 +7,7 @@ pub mod engine;
 pub mod pcap;
 pub mod program;
 pub mod reframe;
+pub mod sums;
 pub mod traffic;
 pub mod watch;
 
