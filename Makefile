@@ -8,7 +8,7 @@ run:
 test:
 	@hack/test.sh
 
-# The tests that take long: many watchers, much traffic. SECONDS_EACH=60 by default.
+# Generated traffic, again and again, for SOAK_SECONDS (60).
 soak:
 	@hack/soak.sh
 

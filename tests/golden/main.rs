@@ -27,7 +27,12 @@ fn captures_give_their_entries() {
         let input = case.input().expect("a capture");
         let given = entries(&input, 1);
         for threads in [2, 3] {
-            assert_eq!(entries(&input, threads), given, "{}: {threads} threads give something else", case.name);
+            assert_eq!(
+                entries(&input, threads),
+                given,
+                "{}: {threads} threads give something else",
+                case.name
+            );
         }
         if env::var_os("UPDATE_GOLDEN").is_some() {
             fs::write(case.entries(), &given).expect("a writable checkout");
@@ -47,7 +52,11 @@ fn difference(name: &str, expected: &str, given: &str) -> String {
         match (expected.next(), given.next()) {
             (None, None) => break,
             (expected, given) if expected != given => {
-                return format!("{name}, line {line}:\n  expected {}\n  given    {}", expected.unwrap_or("the end"), given.unwrap_or("the end"));
+                return format!(
+                    "{name}, line {line}:\n  expected {}\n  given    {}",
+                    expected.unwrap_or("the end"),
+                    given.unwrap_or("the end")
+                );
             }
             _ => {}
         }

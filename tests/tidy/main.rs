@@ -66,7 +66,10 @@ fn arrows_point_down() {
 fn pure_crates_have_no_runtime() {
     for (name, manifest) in crates().iter().filter(|(name, _)| PURE.contains(&name.as_str())) {
         for banned in ["tokio", "axum", "pcap", "mio"] {
-            assert!(!dependencies(manifest, true).iter().any(|used| used == banned), "{name} must not use {banned}");
+            assert!(
+                !dependencies(manifest, true).iter().any(|used| used == banned),
+                "{name} must not use {banned}"
+            );
         }
     }
 }
@@ -80,14 +83,19 @@ fn manifests_are_read_as_cargo_reads_them() {
 
 /// The names of every protocol in a document of the project.
 fn documents() -> String {
-    files(&support::root().join("docs")).iter().filter(|path| path.extension().is_some_and(|kind| kind == "md")).map(|path| read(path)).collect()
+    files(&support::root().join("docs"))
+        .iter()
+        .filter(|path| path.extension().is_some_and(|kind| kind == "md"))
+        .map(|path| read(path))
+        .collect()
 }
 
 #[test]
 fn every_protocol_is_whole() {
     let source = support::root().join("crates/dissect/src");
     let library = read(&source.join("lib.rs"));
-    let table = library.split("DISSECTORS").last().and_then(|rest| rest.split("];").next()).unwrap_or_default();
+    let table =
+        library.split("DISSECTORS").last().and_then(|rest| rest.split("];").next()).unwrap_or_default();
     let documents = documents();
     let seen = protocols_in_captures();
     let protocols: Vec<_> = files(&source).into_iter().filter(|path| path.is_dir()).collect();
@@ -95,7 +103,10 @@ fn every_protocol_is_whole() {
     assert_eq!(dissect::DISSECTORS.len(), protocols.len(), "one row of DISSECTORS per directory");
     for directory in protocols {
         let name = name_of(&directory);
-        assert!(library.contains(&format!("{name}::SPEC")) && !table.is_empty(), "{name} is not in DISSECTORS");
+        assert!(
+            library.contains(&format!("{name}::SPEC")) && !table.is_empty(),
+            "{name} is not in DISSECTORS"
+        );
         assert!(directory.join("tests.rs").is_file(), "{name} has no tests.rs");
         assert!(documents.contains(&name), "{name} has no line in docs/");
         let spoken = name.trim_end_matches(|c: char| c.is_ascii_digit());

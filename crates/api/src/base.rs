@@ -1,8 +1,8 @@
 //! The smaller forms of an entry: the base entry of `/ws`, and the item of `/item/:id`.
 
-use kfl::{Path, REDACTED, Value};
+use kfl::{Path, REDACTED, Value, print::write_text};
 
-use crate::{Row, Section, Summary, View, view::Shown, json::write_text, write_full, write_record};
+use crate::{Row, Section, Summary, View, view::Shown, write_full, write_record};
 
 /// One line of a traffic list: the names of 2023's first half (`latency`, `size`) beside those of its second.
 struct Base<'a> {

@@ -1,7 +1,5 @@
 //! Numbers as text, faster than the formatter of the standard library: every entry prints a dozen of them.
 
-use std::net::IpAddr;
-
 /// Appends `number`.
 pub(crate) fn push(out: &mut String, number: u64) {
     out.push_str(itoa::Buffer::new().format(number));
@@ -16,17 +14,6 @@ pub(crate) fn push_padded(out: &mut String, number: u64, width: usize) {
     out.push_str(digits);
 }
 
-/// Appends an address as text.
-pub(crate) fn push_address(out: &mut Vec<u8>, ip: IpAddr) {
-    let IpAddr::V4(ip) = ip else { return out.extend_from_slice(ip.to_string().as_bytes()) };
-    for (index, octet) in ip.octets().into_iter().enumerate() {
-        if index > 0 {
-            out.push(b'.');
-        }
-        out.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,11 +24,6 @@ mod tests {
             let mut out = String::new();
             push_padded(&mut out, number, 12);
             assert_eq!(out, format!("{number:012}"));
-        }
-        for text in ["0.0.0.0", "10.0.41.65", "255.255.255.255", "::1", "fe80::1:2"] {
-            let mut out = Vec::new();
-            push_address(&mut out, text.parse().unwrap());
-            assert_eq!(out, text.as_bytes());
         }
     }
 }

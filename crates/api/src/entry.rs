@@ -72,6 +72,10 @@ pub enum FaultKind {
 
 /// What an entry is made of: everything that a reader must know before trusting it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of the JSON, and any of them can be set with any other"
+)]
 pub struct Flags {
     /// Something could not be decided from the capture: conflicting bytes, a smuggling shape.
     pub ambiguous: bool,

@@ -18,3 +18,58 @@ pub const MACROS: &[(&str, &str)] = &[
     ("ws", r#"(protocol.name == "ws")"#),
     ("error", "(error != nil)"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use kfl::{Filter, Options, Value};
+
+    use super::MACROS;
+
+    struct Like {
+        protocol: Names,
+        failed: bool,
+    }
+
+    struct Names {
+        abbr: &'static str,
+        name: &'static str,
+    }
+
+    kfl::record! {
+        impl Record for Like as like {
+            "error" => if like.failed { Value::record(&like.protocol) } else { Value::Null },
+            "protocol" => Value::record(&like.protocol),
+        }
+    }
+
+    kfl::record! {
+        impl Record for Names as names {
+            "abbr" => Value::text(names.abbr),
+            "name" => Value::text(names.name),
+        }
+    }
+
+    #[test]
+    fn a_word_selects_its_protocol() {
+        let matches = |text: &str, record: &Like| {
+            Filter::new(text, &Options::new(MACROS, 0)).unwrap().matches(record)
+        };
+        let protocol = |abbr, name, failed| Like { protocol: Names { abbr, name }, failed };
+        for (text, record, expected) in [
+            ("http", protocol("HTTP", "http", false), true),
+            ("http", protocol("HTTP/2", "http", false), false),
+            ("http2 or grpc", protocol("gRPC", "http", false), true),
+            ("dns", protocol("DNS", "dns", false), true),
+            ("redis and !kafka", protocol("REDIS", "redis", false), true),
+            ("error", protocol("HTTP", "http", true), true),
+            ("error", protocol("HTTP", "http", false), false),
+            ("!error and !icmp", protocol("HTTP", "http", false), true),
+            ("error or icmp or tcp", protocol("TCP", "tcp", false), true),
+        ] {
+            assert_eq!(matches(text, &record), expected, "{text}");
+        }
+        for (word, filter) in MACROS {
+            assert!(Filter::new(filter, &Options::new(&[], 0)).is_ok(), "{word}");
+        }
+    }
+}

@@ -4,8 +4,6 @@ use std::sync::OnceLock;
 
 use kfl::Value;
 
-use crate::json::write_fields;
-
 /// What a protocol is called and how it is shown. One static per protocol, beside its dissector.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Protocol {
@@ -56,7 +54,7 @@ kfl::record! {
     }
     json protocol.json.get_or_init(|| {
         let mut json = Vec::new();
-        write_fields(&mut json, protocol);
+        protocol.write_fields(&mut json);
         json
     })
 }

@@ -2,7 +2,6 @@
 
 use std::{
     error::Error,
-    fmt::Write as _,
     io::{self, Write as _},
     process::ExitCode,
 };
@@ -46,7 +45,8 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
+        text.push_str(": ");
+        text.push_str(&error.to_string());
         cause = error.source();
     }
     text
@@ -62,7 +62,7 @@ pub(crate) fn leave(outcome: Outcome) -> ExitCode {
         Err(Failure::MayNotCapture(why)) => (77, why),
     };
     // Nobody is left to be told when stderr is closed.
-    let _ = writeln!(io::stderr(), "error: {}", why.trim_end());
+    drop(writeln!(io::stderr(), "error: {}", why.trim_end()));
     ExitCode::from(code)
 }
 

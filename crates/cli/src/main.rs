@@ -26,11 +26,15 @@ Examples:
   wscat --connect ws://127.0.0.1:8899/api/wsFull -x 'http and response.status == 500' -w 1000
   kubeshark dissect traffic.pcap             print what a capture holds, one JSON entry per line";
 
+/// The C library's allocator makes threads wait for each other, and costs a fifth more (docs/decisions/002-allocator.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What was typed.
 #[derive(Parser)]
 #[command(name = "kubeshark", version, about = LONG_ABOUT, after_help = EXAMPLES, max_term_width = 110)]
 struct Args {
-    /// Say more on stderr: -v for notes, -vv for everything. RUST_LOG says it in detail
+    /// Say more on stderr: -v for notes, -vv for everything. `RUST_LOG` says it in detail
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
     #[command(subcommand)]

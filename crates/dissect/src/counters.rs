@@ -5,7 +5,7 @@ use crate::DISSECTORS;
 const PROTOCOLS: usize = DISSECTORS.len();
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $row:ident,)+) => {
+    ($($(#[$doc:meta])* $row:ident: $label:literal,)+) => {
         /// Rows that only grow. Each is incremented where the thing happens.
         ///
         /// - Flows: the flows of each protocol + `flows_unknown` + `flows_silent` = flows closed.
@@ -25,7 +25,7 @@ macro_rules! counters {
                 for (spec, count) in DISSECTORS.iter().zip(self.flows) {
                     visit(spec.row, count);
                 }
-                $(visit(stringify!($row), self.$row);)+
+                $(visit($label, self.$row);)+
             }
 
             /// Adds the rows of `other`.
@@ -41,45 +41,45 @@ macro_rules! counters {
 
 counters! {
     /// Flows closed whose bytes were no protocol that we know.
-    flows_unknown,
+    flows_unknown: "flowsUnknown",
     /// Flows closed that carried no byte.
-    flows_silent,
+    flows_silent: "flowsSilent",
     /// Bytes of messages.
-    bytes_dissected,
+    bytes_dissected: "bytesDissected",
     /// Bytes of flows of a known protocol that belong to no message: between messages, or before one could be found.
-    bytes_skipped,
+    bytes_skipped: "bytesSkipped",
     /// Bytes of no known protocol.
-    bytes_unknown,
+    bytes_unknown: "bytesUnknown",
     /// Bytes of messages whose head was not complete when the flow ended or a gap came.
-    bytes_unfinished,
+    bytes_unfinished: "bytesUnfinished",
     /// Requests that met their response.
-    paired,
+    paired: "paired",
     /// Responses of which the request was not seen.
-    requests_missing,
+    requests_missing: "requestsMissing",
     /// Interim responses (HTTP's 1xx).
-    interim,
+    interim: "interim",
     /// Requests whose connection ended first, in good order.
-    unanswered_closed,
+    unanswered_closed: "unansweredClosed",
     /// Requests whose connection was reset.
-    unanswered_reset,
+    unanswered_reset: "unansweredReset",
     /// Requests that were not answered in time.
-    unanswered_timeout,
+    unanswered_timeout: "unansweredTimeout",
     /// Requests that were open when the capture ended.
-    unanswered_capture_end,
+    unanswered_capture_end: "unansweredCaptureEnd",
     /// Requests whose flow was given up by the flow table (idle, evicted, ports used again).
-    unanswered_dropped,
+    unanswered_dropped: "unansweredDropped",
     /// Requests whose response was lost in a gap of the capture.
-    unanswered_gap,
+    unanswered_gap: "unansweredGap",
     /// Requests whose response broke the protocol.
-    unanswered_malformed,
+    unanswered_malformed: "unansweredMalformed",
     /// Requests given up because too many waited in their flow.
-    unanswered_limit,
+    unanswered_limit: "unansweredLimit",
     /// Heads that were not complete when a gap or the end of the flow came: messages that are not shown.
-    heads_unfinished,
+    heads_unfinished: "headsUnfinished",
     /// Messages that broke their protocol and are not shown.
-    malformed,
+    malformed: "malformed",
     /// Messages that a limit refused (a head too long) and that are not shown.
-    refused,
+    refused: "refused",
     /// Messages shown without a part of them: a body or a header cut by a gap, a limit, or the end of the capture.
-    truncated,
+    truncated: "truncated",
 }

@@ -91,8 +91,10 @@ pub enum Step {
         /// More than the input has.
         at_least: usize,
     },
-    /// From here on neither direction carries this protocol (a tunnel, an upgrade): whoever knows it may take over.
+    /// From here on neither direction carries this protocol (a tunnel was opened): whoever knows the rest may take over.
     HandOver,
+    /// From here on neither direction carries anything that we know (an upgrade).
+    Opaque,
 }
 
 /// What a gap or the end of a direction leaves.

@@ -14,6 +14,7 @@ mod cursor;
 mod dissector;
 mod dns;
 pub mod http1;
+mod inbound;
 mod limits;
 mod pairing;
 mod session;

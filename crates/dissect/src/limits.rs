@@ -7,8 +7,10 @@ use std::time::Duration;
 pub struct Limits {
     /// Bytes looked at, in each direction, before a flow that may be some protocol is none. A request line must fit.
     pub probe_bytes: usize,
-    /// Datagrams that may be no known protocol before a UDP flow is given up.
-    pub probe_datagrams: u8,
+    /// Datagrams, or deliveries of TCP bytes in one direction, that may be no known protocol before the flow is given
+    /// up: a proxy's or a tunnel's greeting may go before a protocol that we know. A TCP flow whose start was not seen
+    /// is not given up.
+    pub probe_pieces: u8,
     /// Bytes kept of a direction while a message is not complete. A backstop: each protocol has tighter bounds.
     pub buffer_bytes: usize,
     /// Bytes of a message's head (start line and fields), and of its trailers.
@@ -33,10 +35,10 @@ pub struct Limits {
     pub waiting_bytes: usize,
     /// Responses of a flow that wait for their request; beyond it the oldest becomes an entry of its own.
     pub held: usize,
-    /// How long a response waits for a request that was captured after it. Capture points and queues reorder by
-    /// milliseconds, and ticks come each second.
+    /// How long a response waits for a request that is delivered after it: reordered by capture queues (milliseconds),
+    /// or held back behind a hole until reassembly gives the hole up (seconds).
     pub hold: Duration,
-    /// How long a request over TCP waits for the first byte of its response. Common proxies (nginx, HAProxy, cloud
+    /// How long a request over TCP waits for the first byte of its response. Common proxies (nginx, `HAProxy`, cloud
     /// load balancers) cut after 30 to 60 seconds, so that what takes longer has mostly been answered for by somebody.
     pub answer_tcp: Duration,
     /// How long a request over UDP waits: resolvers ask again after 5 seconds, and mostly give up after 10.
@@ -52,7 +54,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             probe_bytes: 16 * 1024,
-            probe_datagrams: 8,
+            probe_pieces: 8,
             buffer_bytes: 512 * 1024,
             head_bytes: 256 * 1024,
             header_count: 1024,
@@ -65,8 +67,8 @@ impl Default for Limits {
             waiting: 1024,
             waiting_bytes: 8 * 1024 * 1024,
             held: 64,
-            hold: Duration::from_secs(1),
-            answer_tcp: Duration::from_secs(60),
+            hold: Duration::from_secs(5),
+            answer_tcp: Duration::from_mins(1),
             answer_udp: Duration::from_secs(10),
         }
     }

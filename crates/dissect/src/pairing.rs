@@ -107,15 +107,7 @@ impl Pairing {
     }
 
     pub(crate) fn request(&mut self, request: Stamped, sink: &mut Sink<'_>) {
-        let early = match request.message.key {
-            Some(key) => self.responses.iter().position(|response| {
-                response.direction != request.direction
-                    && response.message.key.is_some_and(|other| other.matches(key))
-            }),
-            None if self.requests_lost => None,
-            None => self.responses.iter().position(|response| response.message.key.is_none()),
-        };
-        if let Some(response) = early.and_then(|at| self.responses.remove(at)) {
+        if let Some(response) = self.early_response(&request, sink) {
             return self.pair(request, response, sink);
         }
         let open = Open {
@@ -128,11 +120,31 @@ impl Pairing {
             stamped: Some(request),
         };
         self.bytes += open.bytes;
+        if self.requests.capacity() == 0 {
+            self.requests.reserve_exact(1);
+        }
         self.requests.push_back(open);
         while self.requests.len() - self.spent > sink.limits.waiting || self.bytes > sink.limits.waiting_bytes
         {
             self.give_up_oldest(Unanswered::Limit, sink);
         }
+    }
+
+    /// The response that came before its request: reordered, or because the request stood behind a hole.
+    fn early_response(&mut self, request: &Stamped, sink: &mut Sink<'_>) -> Option<Stamped> {
+        if let Some(key) = request.message.key {
+            let at = self.responses.iter().position(|response| {
+                response.direction != request.direction
+                    && response.message.key.is_some_and(|other| other.matches(key))
+            })?;
+            return self.responses.remove(at);
+        }
+        // What was sent before this request answers one that was lost.
+        while self.requests_lost && self.responses.front().is_some_and(|held| held.first < request.last) {
+            let lost = self.responses.pop_front()?;
+            self.alone(lost, sink);
+        }
+        self.responses.pop_front()
     }
 
     pub(crate) fn response(&mut self, response: Stamped, sink: &mut Sink<'_>) {
@@ -146,18 +158,15 @@ impl Pairing {
         let Some(at) = at else {
             return self.hold(response, sink);
         };
-        let mut together = false;
-        if key.is_none() {
-            if let Some((loss, _)) = self.responses_lost.take() {
-                together = self.sent_together(at);
-                self.give_up_before(at, loss, sink);
-            }
-        } else {
-            return self.answer(at, response, sink);
-        }
         let mut response = response;
-        response.message.ambiguous |= together;
-        self.answer(0, response, sink);
+        if key.is_none()
+            && let Some((loss, _)) = self.responses_lost.take()
+        {
+            response.message.ambiguous |= self.sent_together(at);
+            self.give_up_before(at, loss, sink);
+            return self.answer(0, response, sink);
+        }
+        self.answer(at, response, sink);
     }
 
     /// A tick: gives up what waited too long. `answering` says that bytes of the next response are there already.
@@ -226,6 +235,10 @@ impl Pairing {
     fn take(&mut self, at: usize) -> Option<Open> {
         let open = self.requests.remove(at)?;
         self.bytes = self.bytes.saturating_sub(open.bytes);
+        if self.requests.is_empty() {
+            // Most flows wait for one answer and then only for their end: they need no room meanwhile.
+            self.requests = VecDeque::new();
+        }
         if at < self.spent {
             self.spent -= 1;
         }
@@ -240,9 +253,6 @@ impl Pairing {
     }
 
     fn hold(&mut self, response: Stamped, sink: &mut Sink<'_>) {
-        if response.message.key.is_none() && self.requests_lost {
-            return self.alone(response, sink);
-        }
         self.responses.push_back(response);
         if self.responses.len() > sink.limits.held
             && let Some(oldest) = self.responses.pop_front()

@@ -6,6 +6,7 @@ use flow::{Close, Closing, Data, Direction, Gap, Ordinal, Timestamp, Transport};
 use crate::{
     Counters, DISSECTORS, Dissector, Limits, Message, Probe, Role, Scene, Step, Transaction,
     dissector::Ending,
+    inbound::{Cover, Inbound, Origin, Piece},
     pairing::{Loss, Pairing, Sink, Stamped},
 };
 
@@ -25,8 +26,8 @@ pub struct Context<'a> {
 ///             a probe says yes
 ///   Probing ────────────────────▶ Dissecting
 ///      │  ▲                           │
-///      │  └──── hand-over (upgrade) ──┘
-///      └──── no probe says maybe any more ────▶ Unknown
+///      │  └──── hand-over (tunnel) ───┘
+///      └── no probe says maybe any more ──▶ Unknown ◀── upgrade to what we do not know
 /// ```
 pub struct Session {
     transport: Transport,
@@ -40,60 +41,20 @@ pub struct Session {
 }
 
 enum State {
-    Probing { datagrams: u8 },
+    Probing,
     Dissecting { dissector: Box<dyn Dissector>, requests: Option<Direction> },
     Unknown,
-}
-
-/// One direction.
-#[derive(Default)]
-struct Inbound {
-    /// Delivered, not consumed.
-    buffer: Vec<u8>,
-    /// What is known of the first byte of `buffer`.
-    origin: Origin,
-    /// The next step wants this many bytes.
-    need: usize,
-    /// The message being read.
-    open: Option<Cover>,
-    /// While probing: the start of the stream is some other protocol's.
-    refused: bool,
-    /// While probing: the next bytes may be the middle of a message.
-    adrift: bool,
-}
-
-/// What the flow table said of some bytes.
-#[derive(Clone, Copy, Default)]
-struct Origin {
-    at: Timestamp,
-    overlap: bool,
-    ambiguous: bool,
-}
-
-/// Bytes as they come in.
-#[derive(Clone, Copy)]
-struct Piece<'a> {
-    direction: Direction,
-    ordinal: Ordinal,
-    origin: Origin,
-    bytes: &'a [u8],
-}
-
-/// What is known of the bytes of a message.
-#[derive(Clone, Copy)]
-struct Cover {
-    first: Timestamp,
-    last: Timestamp,
-    size: u64,
-    overlap: bool,
-    ambiguous: bool,
 }
 
 /// Why stepping stopped.
 enum Stop {
     Hungry,
-    Error { limit: bool },
+    Error {
+        limit: bool,
+    },
     HandOver,
+    Opaque,
+    /// A bug of ours.
     Stuck,
 }
 
@@ -103,7 +64,7 @@ impl Session {
         let inbound = || Inbound { adrift: midstream, ..Inbound::default() };
         Self {
             transport,
-            state: State::Probing { datagrams: 0 },
+            state: State::Probing,
             spoke: None,
             silent: true,
             to_server: inbound(),
@@ -128,11 +89,11 @@ impl Session {
         let rest = std::mem::take(&mut self.inbound(direction).buffer);
         match &mut self.state {
             State::Unknown => {}
-            State::Probing { .. } => {
+            State::Probing => {
                 context.counters.bytes_unknown += rest.len() as u64;
                 let inbound = self.inbound(direction);
                 inbound.adrift = true;
-                inbound.refused = false;
+                (inbound.refused, inbound.given_up) = (0, false);
             }
             State::Dissecting { dissector, .. } => {
                 let scene = Scene { limits: context.limits, expected: None };
@@ -149,10 +110,9 @@ impl Session {
         &mut self,
         direction: Direction,
         ordinal: Ordinal,
-        at: Timestamp,
+        _at: Timestamp,
         context: &mut Context<'_>,
     ) {
-        let _ = at;
         self.end(direction, true, ordinal, context);
     }
 
@@ -198,7 +158,7 @@ impl Session {
     fn receive(&mut self, piece: Piece<'_>, context: &mut Context<'_>) {
         match self.state {
             State::Unknown => context.counters.bytes_unknown += piece.bytes.len() as u64,
-            State::Probing { .. } => self.probe(piece, context),
+            State::Probing => self.probe(piece, context),
             State::Dissecting { .. } => self.advance(piece, context),
         }
     }
@@ -206,7 +166,7 @@ impl Session {
     fn probe(&mut self, piece: Piece<'_>, context: &mut Context<'_>) {
         let transport = self.transport;
         let inbound = self.inbound(piece.direction);
-        if inbound.refused {
+        if inbound.given_up {
             context.counters.bytes_unknown += piece.bytes.len() as u64;
             return;
         }
@@ -238,7 +198,7 @@ impl Session {
                 }
                 inbound.need = if len < 512 { len + 1 } else { len + len / 8 };
             }
-            _ if old > 0 && inbound.adrift => {
+            _ if old > 0 && (inbound.adrift || inbound.refused > 0) => {
                 // A message may begin where these bytes do.
                 inbound.buffer = Vec::new();
                 context.counters.bytes_unknown += old as u64;
@@ -253,19 +213,18 @@ impl Session {
 
     /// No protocol begins like this.
     fn refuse(&mut self, direction: Direction, context: &mut Context<'_>) {
-        let tcp = self.transport == Transport::Tcp;
+        let udp = self.transport == Transport::Udp;
         let inbound = self.inbound(direction);
         inbound.buffer = Vec::new();
-        inbound.refused = tcp && !inbound.adrift;
-        let refused = self.to_server.refused && self.to_client.refused;
-        if let State::Probing { datagrams } = &mut self.state {
-            *datagrams = datagrams.saturating_add(1);
-            let enough = !tcp && *datagrams >= context.limits.probe_datagrams;
-            if refused || enough {
-                self.state = State::Unknown;
-                for inbound in [&mut self.to_server, &mut self.to_client] {
-                    context.counters.bytes_unknown += std::mem::take(&mut inbound.buffer).len() as u64;
-                }
+        inbound.need = 0;
+        inbound.refused = inbound.refused.saturating_add(1);
+        inbound.given_up = inbound.refused >= context.limits.probe_pieces && (udp || !inbound.adrift);
+        let both = self.to_server.given_up && self.to_client.given_up;
+        let one = self.to_server.given_up || self.to_client.given_up;
+        if both || (udp && one) {
+            self.state = State::Unknown;
+            for inbound in [&mut self.to_server, &mut self.to_client] {
+                context.counters.bytes_unknown += std::mem::take(&mut inbound.buffer).len() as u64;
             }
         }
     }
@@ -279,7 +238,7 @@ impl Session {
         let scene = Scene { limits: context.limits, expected: None };
         let other = piece.direction.reverse();
         let inbound = self.inbound(other);
-        if inbound.refused || inbound.adrift {
+        if inbound.refused > 0 || inbound.adrift {
             // Whatever this leaves is about bytes from before the protocol was known.
             dissector.gap(other, 0, &[], &scene);
         }
@@ -340,14 +299,26 @@ impl Session {
                 }
             }
             Stop::Error { limit } => self.abandon(direction, rest, limit, context),
-            Stop::Stuck => {
+            Stop::Opaque | Stop::Stuck => {
+                debug_assert!(
+                    matches!(stop, Stop::Opaque),
+                    "a dissector consumed nothing, or more than there is"
+                );
                 context.counters.bytes_unknown += rest.len() as u64;
                 self.state = State::Unknown;
+                for inbound in [&mut self.to_server, &mut self.to_client] {
+                    inbound.open = None;
+                    context.counters.bytes_unknown += std::mem::take(&mut inbound.buffer).len() as u64;
+                }
             }
             Stop::HandOver => {
-                self.state = State::Probing { datagrams: 0 };
+                self.state = State::Probing;
                 for inbound in [&mut self.to_server, &mut self.to_client] {
-                    (inbound.open, inbound.need, inbound.refused, inbound.adrift) = (None, 0, false, false);
+                    *inbound = Inbound {
+                        buffer: std::mem::take(&mut inbound.buffer),
+                        origin: inbound.origin,
+                        ..Inbound::default()
+                    };
                 }
                 let rest = rest.to_vec();
                 self.receive(Piece { bytes: &rest, ..piece }, context);
@@ -396,6 +367,7 @@ impl Session {
                     return (at, Stop::Hungry);
                 }
                 Ok(Step::HandOver) => return (at, Stop::HandOver),
+                Ok(Step::Opaque) => return (at, Stop::Opaque),
                 Ok(Step::Skip { .. }) => return (at, Stop::Stuck),
                 Err(error) => return (at, Stop::Error { limit: error.limit }),
             };
@@ -481,19 +453,6 @@ impl Session {
             Direction::ToServer => &mut self.to_server,
             Direction::ToClient => &mut self.to_client,
         }
-    }
-}
-
-impl Cover {
-    fn new(origin: Origin) -> Self {
-        Self { first: origin.at, last: origin.at, size: 0, overlap: false, ambiguous: false }
-    }
-
-    fn extend(&mut self, len: u64, begins: Origin, ends: Origin) {
-        self.size += len;
-        self.last = self.last.max(begins.at).max(ends.at);
-        self.overlap |= begins.overlap | ends.overlap;
-        self.ambiguous |= begins.ambiguous | ends.ambiguous;
     }
 }
 

@@ -72,7 +72,7 @@ pub(crate) fn run_with(setting: Setting, events: &[Event], limits: &Limits) -> O
             Asks(bytes) => data(ToServer, bytes),
             Answers(bytes) => data(ToClient, bytes),
             Lost(direction, len) => {
-                session.gap(&Gap { direction: *direction, ordinal, at, len: *len }, context)
+                session.gap(&Gap { direction: *direction, ordinal, at, len: *len }, context);
             }
             Fin(direction) => session.half_close(*direction, ordinal, at, context),
             Pause(seconds) => {
@@ -103,7 +103,7 @@ impl Outcome {
         let both = out.iter().filter(|t| t.request.is_some() && t.response.is_some()).count() as u64;
         let requests = out.iter().filter(|t| t.request.is_some()).count() as u64;
         let mut unanswered = 0;
-        c.each(&mut |row, count| unanswered += if row.starts_with("unanswered_") { count } else { 0 });
+        c.each(&mut |row, count| unanswered += if row.starts_with("unanswered") { count } else { 0 });
         assert_eq!((both, requests - both), (c.paired, unanswered), "requests: {c:?}");
         assert_eq!(out.len() as u64 - requests, c.requests_missing, "responses: {c:?}");
     }

@@ -1,6 +1,9 @@
 //! How the hub is, in numbers: nothing here tells what traffic there was.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use web::{Metrics, Readiness, Report};
 
@@ -27,8 +30,7 @@ impl Report for Health {
         let waiting = fanout.watchers(|watchers| {
             watchers.values().map(|each| each.change(|queue| queue.report().bytes)).sum::<usize>()
         });
-        out.gauge("kubeshark_hub_watchers", "Queries at work.")
-            .is(fanout.watchers(|watchers| watchers.len()));
+        out.gauge("kubeshark_hub_watchers", "Queries at work.").is(fanout.watchers(BTreeMap::len));
         out.gauge("kubeshark_hub_queued_bytes", "Bytes that wait for watchers.").is(waiting);
         out.counter("kubeshark_hub_delivered_total", "Entries that were sent to watchers.").is(counts.taken);
         out.counter("kubeshark_hub_lost_total", "Entries that watchers will never get.").is(counts.lost);

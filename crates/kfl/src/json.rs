@@ -11,8 +11,8 @@
 //! ```
 
 use crate::{
+    print,
     record::{List, Record, Value},
-    value::form,
 };
 use serde_json::{Map, Value as Json};
 
@@ -66,48 +66,16 @@ pub fn lend(json: &Json) -> Value<'_> {
 
 /// A record as one line of JSON, keys in the record's order. A float that JSON cannot write becomes null.
 pub fn to_string(record: &dyn Record) -> String {
-    let mut out = String::new();
-    write_record(&mut out, record);
-    out
+    text(|out| record.write_json(out))
 }
 
-pub(crate) fn write(out: &mut String, value: &Value<'_>) {
-    match value {
-        Value::Null => out.push_str("null"),
-        Value::Float(float) => out.push_str(
-            &serde_json::Number::from_f64(*float)
-                .map_or_else(|| "null".to_owned(), |number| number.to_string()),
-        ),
-        Value::Bool(_) | Value::Int(_) => out.push_str(&form(value)),
-        Value::Text(_) | Value::Digits(_) | Value::Address(_) | Value::Base64(_) => write_text(out, &form(value)),
-        Value::List(list) => {
-            out.push('[');
-            for (index, item) in (0..list.len()).filter_map(|index| list.at(index)).enumerate() {
-                if index > 0 {
-                    out.push(',');
-                }
-                write(out, &item);
-            }
-            out.push(']');
-        }
-        Value::Record(record) => write_record(out, &**record),
-    }
+/// A value as JSON.
+pub(crate) fn value_to_string(value: &Value<'_>) -> String {
+    text(|out| print::write_value(out, value))
 }
 
-fn write_record(out: &mut String, record: &dyn Record) {
-    out.push('{');
-    let mut first = true;
-    record.each(&mut |key, value| {
-        if !std::mem::take(&mut first) {
-            out.push(',');
-        }
-        write_text(out, key);
-        out.push(':');
-        write(out, &value);
-    });
-    out.push('}');
-}
-
-fn write_text(out: &mut String, text: &str) {
-    out.push_str(&Json::from(text).to_string());
+fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut out = Vec::new();
+    write(&mut out);
+    String::from_utf8(out).unwrap_or_default()
 }

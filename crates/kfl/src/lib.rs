@@ -16,6 +16,8 @@ mod nearest;
 mod parser;
 mod path;
 mod plain;
+#[doc(hidden)]
+pub mod print;
 mod program;
 mod record;
 mod redact;
@@ -32,6 +34,7 @@ pub use functions::{FUNCTIONS, Function};
 pub use lookup::Path;
 pub use nearest::nearest;
 pub use key::Key;
+pub use print::write_record;
 #[doc(hidden)]
 pub use key::{Names, slots};
 pub use record::{Lent, List, Record, Value};

@@ -46,11 +46,7 @@ impl Path {
 
     /// The first value there as JSON; `None` where there is none.
     pub fn json_in(&self, record: &dyn Record) -> Option<String> {
-        self.first(record, |value| {
-            let mut text = String::new();
-            json::write(&mut text, value);
-            text
-        })
+        self.first(record, json::value_to_string)
     }
 
     fn first<T>(&self, record: &dyn Record, read: impl Fn(&Value<'_>) -> T) -> Option<T> {

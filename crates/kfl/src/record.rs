@@ -8,6 +8,8 @@ use std::{borrow::Cow, net::IpAddr, ops::Deref};
 
 use crate::key::Key;
 
+use crate::print;
+
 /// A thing with named fields: an entry, its request, a map of headers.
 pub trait Record {
     /// The field of this exact name; `None` where there is none.
@@ -29,6 +31,14 @@ pub trait Record {
     /// The record as JSON, if the host keeps it ready; the same as printing what [`each`](Self::each) visits.
     fn json(&self) -> Option<&[u8]> {
         None
+    }
+
+    /// Appends the record as JSON, keys in their order.
+    fn write_json(&self, out: &mut Vec<u8>) {
+        match self.json() {
+            Some(json) => out.extend_from_slice(json),
+            None => print::write_fields(out, |write| self.each(&mut |key, value| write(key, &value))),
+        }
     }
 }
 
@@ -179,6 +189,28 @@ macro_rules! record {
                         visit($key, value);
                     }
                 )+
+            }
+
+            fn write_json(&self, out: &mut Vec<u8>) {
+                if let Some(json) = self.json() {
+                    out.extend_from_slice(json);
+                } else {
+                    self.write_fields(out);
+                }
+            }
+        }
+
+        impl $type {
+            /// Appends the record as JSON, field by field.
+            fn write_fields(&self, out: &mut Vec<u8>) {
+                let $this = self;
+                let start = out.len();
+                $(
+                    if let Some(value) = Option::<$crate::Value<'_>>::from($value) {
+                        $crate::print::field(out, concat!(",\"", $key, "\":"), &value);
+                    }
+                )+
+                $crate::print::object(out, start);
             }
         }
     };

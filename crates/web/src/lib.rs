@@ -1,7 +1,7 @@
 //! Requests come in, manners go out: what the HTTP servers of worker and hub have in common.
 //!
 //! A server is a [`Router`](axum::Router) of its own routes beside those of [`watch`] (entries over a WebSocket) and
-//! [`health`]; [`access::protect`] stands before them all, and [`serve`] runs them until it is told to stop.
+//! [`health`]; [`access::protect`] stands before them all, and [`serve()`] runs them until it is told to stop.
 //!
 //! ```no_run
 //! # async fn run(source: impl web::Source, report: impl web::Report) -> Result<(), Box<dyn std::error::Error>> {

@@ -5,9 +5,9 @@ use std::ops::Range;
 use flow::{Decoder, Frame, Ordinal, Packet, SHARDS, Timestamp};
 
 /// A batch is handed over when it holds so many packets…
-pub(crate) const MAX_PACKETS: usize = 8192;
+pub(crate) const MAX_PACKETS: usize = 2048;
 /// … or so many bytes of payload.
-pub(crate) const MAX_BYTES: usize = 4 << 20;
+pub(crate) const MAX_BYTES: usize = 2 << 20;
 
 /// A second of capture time has passed.
 #[derive(Clone, Copy, Debug)]

@@ -79,7 +79,7 @@ pub struct StoreLimits {
 /// 256 MiB, five minutes: as long as the original kept its entries.
 impl Default for StoreLimits {
     fn default() -> Self {
-        Self { bytes: 256 << 20, max_age: Duration::from_secs(300) }
+        Self { bytes: 256 << 20, max_age: Duration::from_mins(5) }
     }
 }
 

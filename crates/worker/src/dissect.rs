@@ -94,6 +94,7 @@ pub fn dissect(
     });
     let mut numbers = Counting::default();
     let mut report = Report::default();
+    let limit = config.filter.limit().unwrap_or(u64::MAX);
     for (index, input) in config.inputs.iter().enumerate() {
         let position = Position::default();
         let ordinal = report.ledger.capture.packets + report.ledger.capture.filtered;
@@ -108,7 +109,13 @@ pub fn dissect(
         let mut entries = std::mem::take(&mut report.entries);
         let told =
             |packets| progress(Progress { input: index, bytes: position.bytes(), packets: before + packets });
-        let printer = Printer { out: &mut *out, entries: &mut entries, printed: &mut printed, told: &told };
+        let printer = Printer {
+            out: &mut *out,
+            entries: &mut entries,
+            printed: &mut printed,
+            left: limit.saturating_sub(report.printed),
+            told: &told,
+        };
         let render = Render { filter: &config.filter, output: config.output };
         let (ledger, stopped) = rounds::run(
             Arc::clone(&node),
@@ -199,6 +206,8 @@ struct Printer<'a> {
     out: &'a mut (dyn Write + Send),
     entries: &'a mut BTreeMap<String, u64>,
     printed: &'a mut u64,
+    /// How many more the query's `limit` lets be printed.
+    left: u64,
     told: &'a (dyn Fn(u64) + Sync),
 }
 
@@ -208,7 +217,8 @@ impl Consume<Line> for Printer<'_> {
             Some(count) => *count += 1,
             None => drop(self.entries.insert(line.protocol.abbr.to_owned(), 1)),
         }
-        if let Some(text) = line.text {
+        if let Some(text) = line.text.filter(|_| self.left > 0) {
+            self.left -= 1;
             *self.printed += 1;
             self.out.write_all(&buffer[text])?;
         }

@@ -1,8 +1,8 @@
 //! Packets go in, entries come out: the process of one node.
 //!
-//! From top to bottom: [`capture`] reads frames; [`source`] decodes them into batches; [`rounds`] takes batches through
-//! 64 shards, each a flow table of crate `flow` whose handler is a [`tap`] with the sessions of crate `dissect`; what
-//! they yield becomes entries. [`dissect()`] prints them; [`start`] keeps them in a bounded [`store`] and serves them.
+//! From top to bottom: `capture` reads frames; `source` decodes them into batches; `rounds` takes batches through
+//! 64 shards, each a flow table of crate `flow` whose handler is a `tap` with the sessions of crate `dissect`; what
+//! they yield becomes entries. [`dissect()`] prints them; [`start`] keeps them in a bounded `store` and serves them.
 //!
 //! Capture, reassembly and dissection are parts of the worker; `flow` and `dissect` are crates of their own so that
 //! they stay free of I/O and can be tested alone.

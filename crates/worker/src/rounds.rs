@@ -1,18 +1,21 @@
 //! The engine: one reader, many shards, any number of threads, one order.
 //!
-//! Work goes on in rounds. In a round the threads take tasks from one list until it is empty:
+//! Work goes on in rounds. In a round each thread runs its own shards; who is done first takes what is left:
 //!
 //! ```text
-//!   task 0          read the next batch from the source and decode it as far as the flows
-//!   task 1          write out what the shards finished in the round before
-//!   task 2 … 65     shard i: finish the transactions of the round before, now that their streams have numbers;
-//!                   then run its packets of this batch through flow table and dissectors
+//!   shard i    finish the transactions of the round before, now that their streams have numbers;
+//!              then run its packets of this batch through flow table and dissectors
+//!   read       read the next batch from the source and decode it as far as the flows
+//!   write      write out what the shards finished in the round before
 //! ```
 //!
 //! Between two rounds one thread numbers the new streams by their first packets and turns the wheel: what was read
 //! becomes the present batch, what was finished is handed to the writer. Shards share nothing and there is always the
 //! same number of them, so output depends neither on the number of threads nor on their speed. With one thread there is
 //! no other thread at all: the same loop runs the same tasks.
+//!
+//! A shard stays with its thread: what a thread allocated it also frees. Threads that take each other's shards wait for
+//! each other in the allocator instead (docs/decisions/001-rounds.md).
 
 use std::{
     io,
@@ -110,13 +113,13 @@ struct Engine<'a, F: Finish, C> {
     /// The source has ended: nothing more is read.
     ended: AtomicBool,
     stopped: Mutex<Option<Stopped>>,
-    /// The next task of the round.
+    threads: usize,
+    /// The next of the tasks that are no shard's.
     task: AtomicUsize,
 }
 
 const READ: usize = 0;
 const WRITE: usize = 1;
-const FIRST_SHARD: usize = 2;
 
 /// What was read passes the shards in the next round, is finished in the one after, and written in the third.
 const ROUNDS_AFTER_END: usize = 3;
@@ -152,19 +155,22 @@ where
         ended: AtomicBool::new(false),
         stopped: Mutex::default(),
         task: AtomicUsize::new(0),
+        threads: threads.max(1),
     };
-    let helpers = threads.max(1) - 1;
+    let engine = &engine;
+    let helpers = engine.threads - 1;
     let (start, end, over) = (Barrier::new(helpers + 1), Barrier::new(helpers + 1), AtomicBool::new(false));
     thread::scope(|scope| {
-        for _ in 0..helpers {
-            scope.spawn(|| {
+        let (start, end, over) = (&start, &end, &over);
+        for helper in 1..=helpers {
+            scope.spawn(move || {
                 let _guard = AbortOnPanic;
                 loop {
                     start.wait();
                     if over.load(Ordering::Acquire) {
                         return;
                     }
-                    engine.work();
+                    engine.work(helper);
                     end.wait();
                 }
             });
@@ -172,7 +178,7 @@ where
         let _guard = AbortOnPanic;
         engine.rounds(numbers, || {
             start.wait();
-            engine.work();
+            engine.work(0);
             end.wait();
         });
         over.store(true, Ordering::Release);
@@ -196,8 +202,11 @@ impl<F: Finish, C: Consume<F::Item>> Engine<'_, F, C> {
         }
     }
 
-    /// Takes tasks until the round has none left.
-    fn work(&self) {
+    /// Runs the thread's own shards, then reads and writes, if nobody else has yet.
+    fn work(&self, thread: usize) {
+        for shard in (thread..SHARDS).step_by(self.threads) {
+            self.shard(shard);
+        }
         loop {
             match self.task.fetch_add(1, Ordering::Relaxed) {
                 READ => self.read(),
@@ -206,7 +215,6 @@ impl<F: Finish, C: Consume<F::Item>> Engine<'_, F, C> {
                         *lock(&self.stopped) = Some(Stopped::Output(error));
                     }
                 }
-                task if task < FIRST_SHARD + SHARDS => self.shard(task - FIRST_SHARD),
                 _ => return,
             }
         }

@@ -107,9 +107,10 @@ impl BatchSource for Regular {
         while !batch.is_full() {
             self.ordinal += 1;
             let filler = &mut self.filler;
-            let more = match self.stop.load(Ordering::Relaxed) {
-                true => Ok(false),
-                false => self.frames.next(self.ordinal, |frame| filler.frame(frame, batch)),
+            let more = if self.stop.load(Ordering::Relaxed) {
+                Ok(false)
+            } else {
+                self.frames.next(self.ordinal, |frame| filler.frame(frame, batch))
             };
             if !matches!(more, Ok(true)) {
                 self.filler.end(self.ordinal, batch);

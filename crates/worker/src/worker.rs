@@ -206,7 +206,7 @@ impl Capture {
         failed: &mpsc::Sender<CaptureError>,
     ) {
         let (status, index) = (Arc::clone(&keeper.status), keeper.index);
-        let (_, stopped) =
+        let (ledger, stopped) =
             rounds::run(self.node, &self.limits, batches, &Keep, keeper, &mut numbers, self.threads);
         let error = match stopped {
             Some(Stopped::Capture(error)) => Some(error),
@@ -214,6 +214,7 @@ impl Capture {
         };
         status.source(index, |source| {
             source.ended = true;
+            source.ledger = ledger;
             source.error = error.as_ref().map(whole);
         });
         match error {

@@ -70,7 +70,7 @@ impl Default for Frame {
 }
 
 impl Frame {
-    /// Appends an entry, whose text `write` writes.
+    /// Appends an entry, whose text `write` writes; gives the length of that text in bytes.
     pub fn push(
         &mut self,
         sequence: u64,
@@ -78,7 +78,7 @@ impl Frame {
         shape: Shape,
         subscriptions: &[SubscriptionId],
         write: impl FnOnce(&mut Vec<u8>),
-    ) {
+    ) -> u32 {
         let bytes = &mut self.bytes;
         bytes.extend_from_slice(&sequence.to_le_bytes());
         bytes.extend_from_slice(&at.0.to_le_bytes());
@@ -94,6 +94,7 @@ impl Frame {
         bytes[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
         self.count += 1;
         bytes[1..3].copy_from_slice(&self.count.to_le_bytes());
+        length
     }
 
     /// How many entries it holds.
@@ -206,8 +207,7 @@ mod tests {
         frame.push(7, UnixNanos(0), Shape::Full, &[1], |out| out.extend_from_slice(b"{}"));
         let bytes = frame.take();
         for end in 0..bytes.len() {
-            let cut =
-                FrameReader::new(&bytes[..end]).and_then(|reader| reader.collect::<Result<Vec<_>, _>>());
+            let cut = FrameReader::new(&bytes[..end]).and_then(Iterator::collect::<Result<Vec<_>, _>>);
             assert_eq!(cut, Err(FrameError::CutShort), "cut at {end}");
         }
     }

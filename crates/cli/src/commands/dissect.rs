@@ -93,31 +93,36 @@ pub(crate) fn run(args: Args) -> Outcome {
     outcome
 }
 
-/// Rows that are printed even when they are 0.
+/// Rows that are told even when they are 0.
 const ALWAYS: &[(&str, &str)] = &[("capture", "packets"), ("capture", "bytes")];
 
-/// Where everything ended: a line per stage; `all` rows, or those that counted something.
+/// Where everything ended: `all` rows, one a line; or a line per stage of what was counted.
 fn write_ledger(out: &mut dyn Write, report: &Report, all: bool) -> io::Result<()> {
-    let mut stages: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut rows = Vec::new();
     report.ledger.each(&mut |stage, row, count| {
-        if !(all || count > 0 || ALWAYS.contains(&(stage, row))) {
-            return;
+        if all || count > 0 || ALWAYS.contains(&(stage, row)) {
+            rows.push((stage, row, count));
         }
-        let index = stages.iter().position(|(name, _)| *name == stage).unwrap_or_else(|| {
-            stages.push((stage, Vec::new()));
-            stages.len() - 1
-        });
-        stages[index].1.push(format!("{row} {count}"));
     });
-    let entries: u64 = report.entries.values().sum();
-    let mut rows = vec![format!("all {entries}"), format!("printed {}", report.printed)];
-    rows.extend(report.entries.iter().map(|(protocol, count)| format!("{protocol} {count}")));
-    stages.push(("entries", rows));
-    for (stage, rows) in stages {
-        writeln!(out, "{stage:8} {}", rows.join(", "))?;
+    rows.extend([("entries", "all", report.entries.values().sum()), ("entries", "printed", report.printed)]);
+    rows.extend(report.entries.iter().map(|(protocol, count)| ("entries", protocol.as_str(), *count)));
+    // In the order in which they come about; rows of a stage need not lie together.
+    rows.sort_by_key(|(stage, ..)| STAGES.iter().position(|known| known == stage));
+    if all {
+        for (stage, row, count) in rows {
+            writeln!(out, "{stage:8} {row:26} {count:>14}")?;
+        }
+        return out.flush();
+    }
+    for stage in rows.chunk_by(|(left, ..), (right, ..)| left == right) {
+        let counts: Vec<_> = stage.iter().map(|(_, row, count)| format!("{row} {count}")).collect();
+        writeln!(out, "{:8} {}", stage[0].0, counts.join(", "))?;
     }
     out.flush()
 }
+
+/// The stages of the ledger, from packets to entries.
+const STAGES: &[&str] = &["capture", "decode", "flow", "dissect", "entries"];
 
 /// A progress bar on stderr: only where a person looks at it, and entries don't run through it.
 struct Bar {

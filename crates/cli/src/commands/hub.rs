@@ -15,7 +15,7 @@ Start one on this machine with
 
 /// Gather the entries of workers and serve them to watchers
 ///
-/// Watch with: wscat --connect ws://127.0.0.1:8899/api/wsFull
+/// Watch with `wscat --connect ws://127.0.0.1:8899/api/wsFull`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Where it serves
@@ -41,9 +41,12 @@ pub(crate) fn run(args: Args) -> Outcome {
     }
     let config = config(args.listen, workers, args.allowed_hosts);
     serving::run(async {
-        let hub = ::hub::start(config).await.map_err(|error| Failure::of(&error))?;
+        let mut hub = ::hub::start(config).await.map_err(|error| Failure::of(&error))?;
         tracing::info!(address = %hub.address, "The hub serves");
-        let outcome = serving::asked_to_stop().await.map_err(|error| Failure::of(&error));
+        let outcome = tokio::select! {
+            stopped = serving::asked_to_stop() => stopped.map_err(|error| Failure::of(&error)),
+            error = hub.failed() => Err(Failure::of(&error)),
+        };
         hub.shutdown().await;
         outcome
     })

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
 };
 
 use worker::Input;
@@ -29,7 +29,7 @@ Examples:
 
 /// Watch traffic: of this machine, or of a capture
 ///
-/// Runs a worker and a hub in this process and serves entries at ws://127.0.0.1:8899/api/wsFull until CTRL+C.
+/// Runs a worker and a hub in this process and serves entries at `ws://127.0.0.1:8899/api/wsFull` until CTRL+C.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -67,34 +67,43 @@ pub(crate) fn run(args: Args) -> Outcome {
 
 async fn serve(args: Args, sources: Vec<worker::SourceConfig>) -> Outcome {
     let what = describe(&sources);
+    let listen = chosen(args.listen)
+        .map_err(|error| Failure::Failed(format!("no port is free at {}: {error}", args.listen.ip())))?;
     let config = worker::Config {
         listen: args.worker_listen,
         threads: args.store.threads(),
         store: args.store.limits(),
         data_dir: args.store.data_dir,
-        own: vec![args.listen],
+        own: vec![listen],
         ..worker::Config::new(sources)
     };
     let mut worker = worker::start(config).await.map_err(|error| super::worker::failure(&error))?;
-    let hub = match hub::start(super::hub::config(args.listen, vec![worker.address.to_string()], Vec::new()))
-        .await
-    {
-        Ok(hub) => hub,
-        Err(error) => {
-            worker.shutdown().await;
-            return Err(Failure::of(&error));
-        }
-    };
-    let outcome = match greet(&what, hub.address) {
-        Err(error) => Err(error.into()),
-        Ok(()) => tokio::select! {
+    let mut hub =
+        match hub::start(super::hub::config(listen, vec![worker.address.to_string()], Vec::new())).await {
+            Ok(hub) => hub,
+            Err(error) => {
+                worker.shutdown().await;
+                return Err(Failure::of(&error));
+            }
+        };
+    let outcome = if let Err(error) = greet(&what, hub.address) {
+        Err(error.into())
+    } else {
+        tokio::select! {
             stopped = serving::asked_to_stop() => stopped.map_err(|error| Failure::of(&error)),
             error = worker.failed() => survive(&error).await,
-        },
+            error = hub.failed() => Err(Failure::of(&error)),
+        }
     };
     hub.shutdown().await;
     worker.shutdown().await;
     outcome
+}
+
+/// The address with a free port in place of 0: the worker must know it before the hub starts, to leave the hub's own
+/// traffic out.
+fn chosen(listen: SocketAddr) -> io::Result<SocketAddr> {
+    if listen.port() == 0 { TcpListener::bind(listen)?.local_addr() } else { Ok(listen) }
 }
 
 /// A source has failed: what came of it so far can still be looked at.

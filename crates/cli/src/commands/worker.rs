@@ -12,7 +12,7 @@ use crate::{
 
 /// Capture on this node and serve entries to a hub
 ///
-/// Users may also ask it directly: ws://127.0.0.1:30001/wsFull.
+/// Users may also ask it directly, at `ws://127.0.0.1:30001/wsFull`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -20,13 +20,31 @@ pub(crate) struct Args {
     #[command(flatten)]
     store: StoreArgs,
     /// Where it serves
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:30001", env = "KUBESHARK_WORKER_LISTEN", help_heading = "Serving")]
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        default_value = "127.0.0.1:30001",
+        env = "KUBESHARK_WORKER_LISTEN",
+        help_heading = "Serving"
+    )]
     listen: SocketAddr,
     /// The name of this node, as entries have it
-    #[arg(long, value_name = "NAME", default_value = "localhost", env = "KUBESHARK_NODE", help_heading = "Serving")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "localhost",
+        env = "KUBESHARK_NODE",
+        help_heading = "Serving"
+    )]
     node: String,
     /// A name by which this server may be asked, besides the loopback's; may be given again
-    #[arg(long, value_name = "HOST", env = "KUBESHARK_ALLOWED_HOSTS", value_delimiter = ',', help_heading = "Serving")]
+    #[arg(
+        long,
+        value_name = "HOST",
+        env = "KUBESHARK_ALLOWED_HOSTS",
+        value_delimiter = ',',
+        help_heading = "Serving"
+    )]
     allowed_hosts: Vec<String>,
 }
 
@@ -50,7 +68,10 @@ pub(crate) struct StoreArgs {
 
 impl StoreArgs {
     pub(crate) fn limits(&self) -> StoreLimits {
-        StoreLimits { bytes: (self.store_mib as usize) << 20, max_age: Duration::from_secs(self.store_seconds) }
+        StoreLimits {
+            bytes: (self.store_mib as usize) << 20,
+            max_age: Duration::from_secs(self.store_seconds),
+        }
     }
 
     pub(crate) fn threads(&self) -> usize {
@@ -74,7 +95,9 @@ pub(crate) fn failure(error: &Error) -> Failure {
 pub(crate) fn run(args: Args) -> Outcome {
     let sources = args.capture.sources();
     if sources.is_empty() {
-        return Err(Failure::Usage("a worker needs packets: name an interface with -i, or a capture with --pcap".into()));
+        return Err(Failure::Usage(
+            "a worker needs packets: name an interface with -i, or a capture with --pcap".into(),
+        ));
     }
     let config = Config {
         listen: args.listen,

@@ -1,7 +1,7 @@
 //! DNS over UDP and TCP: RFC 1035, and EDNS (RFC 6891).
 //!
 //! Multicast DNS speaks the same format to everybody at once and is no transaction; a datagram of it is told by its
-//! id 0 without a wish for recursion (RFC 6762 §18.1, §18.6), and refused. So are NetBIOS names (RFC 1002), told by
+//! id 0 without a wish for recursion (RFC 6762 §18.1, §18.6), and refused. So are `NetBIOS` names (RFC 1002), told by
 //! their encoding. LLMNR (RFC 4795) cannot be told from DNS by its bytes, and is shown.
 
 mod message;
@@ -16,7 +16,7 @@ use flow::{Direction, Transport};
 use crate::{DissectError, Dissector, Limits, Probe, Role, Scene, Spec, Step, dissector::Ending};
 
 /// DNS.
-pub(crate) const SPEC: Spec = Spec { row: "flows_dns", over: |_| true, probe, new };
+pub(crate) const SPEC: Spec = Spec { row: "flowsDns", over: |_| true, probe, new };
 
 /// RFC 1035.
 pub(crate) static DNS: Protocol = Protocol {

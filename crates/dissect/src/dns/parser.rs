@@ -150,8 +150,14 @@ pub(super) fn probe(bytes: &[u8], whole: bool, datagram: bool) -> Probe {
         }
     }
     let role = if header.response() { Role::Response } else { Role::Request };
+    let parsed = parse(bytes);
+    if let Ok(Some(first)) = parsed.as_ref().map(|parsed| parsed.answers.first())
+        && is_netbios(first.kind, &first.name)
+    {
+        return Probe::No;
+    }
     // Without a question the records must show what this is; with one they must at least not contradict.
-    match (parse(bytes), questions, whole) {
+    match (parsed, questions, whole) {
         (Ok(parsed), _, _) if parsed.broken.is_none() => Probe::Yes(role),
         (Ok(parsed), 1.., _) if parsed.broken == Some(Broken::Short) => Probe::Yes(role),
         (Ok(parsed), 0, false) if parsed.broken == Some(Broken::Short) => Probe::Maybe,
@@ -160,15 +166,22 @@ pub(super) fn probe(bytes: &[u8], whole: bool, datagram: bool) -> Probe {
 }
 
 fn plausible(question: &Question) -> bool {
-    let netbios = matches!(question.kind, 32 | 33)
-        && question.name.split('.').next().is_some_and(|label| {
-            label.len() == 32 && label.bytes().all(|byte| (b'A'..=b'P').contains(&byte))
-        });
-    let printable = question.name.bytes().all(|byte| byte > b' ' && byte != 0x7f && byte != b'\\');
-    question.kind != 0 && matches!(question.class, 1 | 3 | 4 | 254 | 255) && printable && !netbios
+    let printable = question.name.bytes().all(|byte| byte > b' ' && byte != 0x7f);
+    let escaped = question.name.as_bytes().windows(2).any(|pair| matches!(pair, [b'\\', b'0'..=b'9']));
+    question.kind != 0
+        && matches!(question.class, 1 | 3 | 4 | 254 | 255)
+        && printable
+        && !escaped
+        && !is_netbios(question.kind, &question.name)
 }
 
-/// Parses one message. Records after a broken one are missing.
+/// RFC 1001 §14.1: a label of 32 letters from A to P, of type NB or NBSTAT.
+fn is_netbios(kind: u16, name: &str) -> bool {
+    let label = name.split('.').next().unwrap_or_default();
+    matches!(kind, 32 | 33) && label.len() == 32 && label.bytes().all(|byte| (b'A'..=b'P').contains(&byte))
+}
+
+/// Parses one message. Records after one whose end is not known are missing.
 pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, DissectError> {
     let mut cursor = Cursor::new(bytes);
     let header = Header::read(&mut cursor).ok_or(DissectError::malformed("shorter than a header"))?;
@@ -194,31 +207,37 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, DissectError> {
             }
         }
     }
-    parsed.broken = [n_answers, n_authorities, n_additionals]
-        .into_iter()
-        .zip([&mut parsed.answers, &mut parsed.authorities, &mut parsed.additionals])
-        .find_map(|(count, section)| resources(&mut cursor, count, section, &mut parsed.code).err());
+    let sections = [&mut parsed.answers, &mut parsed.authorities, &mut parsed.additionals];
+    'records: for (count, section) in [n_answers, n_authorities, n_additionals].into_iter().zip(sections) {
+        // A record has at least 11 bytes, so the count cannot ask for more than there can be.
+        section.reserve_exact(usize::from(count).min(bytes.len().saturating_sub(cursor.at()) / 11));
+        for _ in 0..count {
+            match resource(&mut cursor) {
+                Ok(Framed { resource, upper_code, bad }) => {
+                    section.push(resource);
+                    parsed.code |= upper_code;
+                    parsed.broken = parsed.broken.or(bad.then_some(Broken::Bad));
+                }
+                Err(broken) => {
+                    parsed.broken = Some(broken);
+                    break 'records;
+                }
+            }
+        }
+    }
     Ok(parsed)
 }
 
-fn resources(
-    cursor: &mut Cursor<'_>,
-    count: u16,
-    out: &mut Vec<Resource>,
-    code: &mut u16,
-) -> Result<(), Broken> {
-    // A record has at least 11 bytes, so the count cannot ask for more than there can be.
-    out.reserve_exact(usize::from(count).min(cursor.whole().len().saturating_sub(cursor.at()) / 11));
-    for _ in 0..count {
-        let (resource, upper_code) = resource(cursor)?;
-        *code |= upper_code;
-        out.push(resource);
-    }
-    Ok(())
+/// A record whose length is known, whatever its data.
+struct Framed {
+    resource: Resource,
+    /// The upper bits of the response code if it is OPT (RFC 6891 §6.1.3).
+    upper_code: u16,
+    /// Its data is not what its type says, and not shown.
+    bad: bool,
 }
 
-/// A record, and the upper bits of the response code if it is OPT (RFC 6891 §6.1.3).
-fn resource(cursor: &mut Cursor<'_>) -> Result<(Resource, u16), Broken> {
+fn resource(cursor: &mut Cursor<'_>) -> Result<Framed, Broken> {
     let name = name(cursor)?;
     let kind = cursor.u16().ok_or(Broken::Short)?;
     let class = cursor.u16().ok_or(Broken::Short)?;
@@ -230,11 +249,10 @@ fn resource(cursor: &mut Cursor<'_>) -> Result<(Resource, u16), Broken> {
     // Names in the data may point anywhere before, so they are read out of the whole message.
     let mut inner = Cursor::new(cursor.whole());
     inner.move_to(start);
-    let data = data(kind, bytes, &mut inner).ok_or(Broken::Bad)?;
-    if inner.at() > cursor.at() {
-        return Err(Broken::Bad);
-    }
-    Ok((Resource { name, kind, class, ttl, data }, upper_code << 4))
+    let data = data(kind, bytes, &mut inner).filter(|_| inner.at() <= cursor.at());
+    let bad = data.is_none();
+    let resource = Resource { name, kind, class, ttl, data: data.unwrap_or(Data::Other) };
+    Ok(Framed { resource, upper_code: upper_code << 4, bad })
 }
 
 fn data(kind: u16, bytes: &[u8], inner: &mut Cursor<'_>) -> Option<Data> {
@@ -354,7 +372,10 @@ fn push_label(out: &mut String, label: &[u8]) {
         match byte {
             b'.' | b'\\' => out.extend(['\\', char::from(*byte)]),
             byte if plain(byte) => out.push(char::from(*byte)),
-            byte => out.push_str(&format!("\\{byte:03}")),
+            byte => {
+                out.push('\\');
+                out.extend([byte / 100, byte / 10 % 10, byte % 10].map(|digit| char::from(b'0' + digit)));
+            }
         }
     }
 }

@@ -129,7 +129,7 @@ fn pairs_by_id_and_question() {
         (vec![q(1, "a.x"), r(1, "b.x", 0), r(1, "A.X", 5)], vec!["a.x Query Refused", "- No Error"]),
         // A response captured before its query; one without; one twice.
         (vec![r(1, "a.x", 2), q(1, "a.x")], vec!["a.x Server Failure "]),
-        (vec![r(1, "a.x", 0), Pause(2), q(2, "a.x")], vec!["- No Error", "a.x -"]),
+        (vec![r(1, "a.x", 0), Pause(6), q(2, "a.x")], vec!["- No Error", "a.x -"]),
         (vec![q(1, "a.x"), r(1, "a.x", 0), r(1, "a.x", 0)], vec!["a.x No Error", "- No Error"]),
         // Asked again: the answer is that of the first.
         (vec![q(1, "a.x"), q(1, "a.x"), r(1, "a.x", 0)], vec!["a.x No Error", "a.x -"]),
@@ -191,8 +191,8 @@ fn what_is_broken_is_shown_as_far_as_it_goes() {
         assert_eq!(looped[33], data[0]);
         let entry = &run(UDP, &[asks(query(1, "a.x", 5)), answers(looped)]).entries[0];
         assert_eq!(
-            (&entry["response"]["answers"], &entry["error"]["type"]),
-            (&Value::Null, &json!(0)),
+            (&entry["response"]["answers"][0]["cname"], &entry["error"]["type"]),
+            (&json!(""), &json!(0)),
             "{data:?}"
         );
     }

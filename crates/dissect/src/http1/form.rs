@@ -121,7 +121,7 @@ fn part(content: &[u8]) -> Param {
             continue;
         };
         if name.trim().eq_ignore_ascii_case("content-disposition") {
-            param.name = field_param(value, "name").unwrap_or_default().to_owned();
+            field_param(value, "name").unwrap_or_default().clone_into(&mut param.name);
             param.file_name = field_param(value, "filename").map(str::to_owned);
         } else if name.trim().eq_ignore_ascii_case("content-type") {
             param.content_type = Some(value.trim().to_owned());

@@ -1,7 +1,6 @@
 //! Requests and responses as users see them: HAR 1.2 with maps for lists.
 
-use api::{Payload, Protocol, Row, Section, Summary};
-use base64::{Engine, engine::general_purpose::STANDARD};
+use api::Protocol;
 use kfl::{Lent, List, Record, Value};
 
 use super::{
@@ -10,6 +9,7 @@ use super::{
     framing::{Body, Length, Partial},
     parser::{Head, StartLine},
     text::{Map, MultiMap, Span, Text, Texts},
+    words::reason,
 };
 use crate::{
     Limits, Message, Role,
@@ -23,33 +23,33 @@ const UNKNOWN_SIZE: i64 = -1;
 /// What was asked. Whoever has an entry finds it behind [`Payload`], which is [`std::any::Any`].
 #[derive(Debug)]
 pub struct Request {
-    text: Text,
-    method: Span,
-    target: Span,
-    version: Span,
-    path: Span,
-    headers: Vec<(Span, Span)>,
-    cookies: Vec<(Span, Span)>,
-    query: Vec<(Span, Span)>,
+    pub(super) text: Text,
+    pub(super) method: Span,
+    pub(super) target: Span,
+    pub(super) version: Span,
+    pub(super) path: Span,
+    pub(super) headers: Vec<(Span, Span)>,
+    pub(super) cookies: Vec<(Span, Span)>,
+    pub(super) query: Vec<(Span, Span)>,
     /// As the head says: -1 for chunks.
-    body_size: i64,
-    post: Option<PostData>,
+    pub(super) body_size: i64,
+    pub(super) post: Option<PostData>,
 }
 
 /// The body of a request.
 #[derive(Debug)]
-struct PostData {
-    mime_type: Box<str>,
-    params: Params,
-    body: TextOrBytes,
+pub(super) struct PostData {
+    pub(super) mime_type: Box<str>,
+    pub(super) params: Params,
+    pub(super) body: TextOrBytes,
 }
 
 #[derive(Debug)]
-struct Params(Vec<Param>);
+pub(super) struct Params(pub(super) Vec<Param>);
 
 /// A body that is shown as text where it is UTF-8.
 #[derive(Debug)]
-enum TextOrBytes {
+pub(super) enum TextOrBytes {
     Text(String),
     Bytes(Vec<u8>),
 }
@@ -57,24 +57,24 @@ enum TextOrBytes {
 /// What was answered. Whoever has an entry finds it behind [`Payload`], which is [`std::any::Any`].
 #[derive(Debug)]
 pub struct Response {
-    text: Text,
-    version: Span,
-    status: u16,
-    headers: Vec<(Span, Span)>,
-    cookies: Vec<(Span, Span)>,
+    pub(super) text: Text,
+    pub(super) version: Span,
+    pub(super) status: u16,
+    pub(super) headers: Vec<(Span, Span)>,
+    pub(super) cookies: Vec<(Span, Span)>,
     /// As the head says; 0 where it does not.
-    body_size: i64,
-    content: Content,
+    pub(super) body_size: i64,
+    pub(super) content: Content,
 }
 
 /// The body of a response, without its encodings.
 #[derive(Debug)]
-struct Content {
-    mime_type: Span,
+pub(super) struct Content {
+    pub(super) mime_type: Span,
     /// Prints as base64.
-    text: Vec<u8>,
+    pub(super) text: Vec<u8>,
     /// Its length; more than the bytes kept where a limit cut it.
-    size: i64,
+    pub(super) size: i64,
 }
 
 /// Makes the message of a head and what came of its body.
@@ -161,23 +161,23 @@ impl Request {
         self.headers().find(name).map(|value| self.text.get(value))
     }
 
-    fn headers(&self) -> Map<'_> {
+    pub(super) fn headers(&self) -> Map<'_> {
         Map { text: &self.text, rows: &self.headers }
     }
 
-    fn cookies(&self) -> Map<'_> {
+    pub(super) fn cookies(&self) -> Map<'_> {
         Map { text: &self.text, rows: &self.cookies }
     }
 
-    fn query(&self) -> MultiMap<'_> {
+    pub(super) fn query(&self) -> MultiMap<'_> {
         MultiMap { text: &self.text, rows: &self.query }
     }
 
-    fn target(&self) -> &str {
+    pub(super) fn target(&self) -> &str {
         self.text.get(self.target)
     }
 
-    fn segments(&self) -> Texts<'_> {
+    pub(super) fn segments(&self) -> Texts<'_> {
         let path = self.text.get(self.path);
         Texts(path.split('/').skip(1).collect())
     }
@@ -349,11 +349,11 @@ impl Response {
         self.status
     }
 
-    fn headers(&self) -> Map<'_> {
+    pub(super) fn headers(&self) -> Map<'_> {
         Map { text: &self.text, rows: &self.headers }
     }
 
-    fn cookies(&self) -> Map<'_> {
+    pub(super) fn cookies(&self) -> Map<'_> {
         Map { text: &self.text, rows: &self.cookies }
     }
 
@@ -437,225 +437,3 @@ impl List for Params {
 
 impl Part for Request {}
 impl Part for Response {}
-
-const SPAN_PAIR: usize = size_of::<(Span, Span)>();
-
-impl Payload for Request {
-    fn heap_size(&self) -> usize {
-        let rows = self.headers.capacity() + self.cookies.capacity() + self.query.capacity();
-        let post = self.post.as_ref().map_or(0, |post| {
-            let body = match &post.body {
-                TextOrBytes::Text(text) => text.capacity(),
-                TextOrBytes::Bytes(bytes) => bytes.capacity(),
-            };
-            body + post.mime_type.len() + post.params.0.iter().map(Param::heap_size).sum::<usize>()
-        });
-        size_of::<Self>() + self.text.heap_size() + rows * SPAN_PAIR + post
-    }
-
-    fn summary(&self) -> Summary {
-        let (method, path) = (self.text.get(self.method), self.text.get(self.path));
-        Summary {
-            method: method.to_owned(),
-            method_query: format!("request.method == {}", quoted(method)),
-            summary: path.to_owned(),
-            summary_query: format!("request.path == {}", quoted(path)),
-            ..Summary::default()
-        }
-    }
-
-    fn sections(&self) -> Vec<Section> {
-        let path = self.text.get(self.path);
-        let mut sections = vec![table(
-            "Details",
-            vec![
-                Row::new("Method", self.text.get(self.method), "request.method"),
-                Row::new("Target URI", self.target(), "request.targetUri"),
-                Row::new("Path", path, "request.path"),
-                Row::new("Body Size (bytes)", self.body_size, "request.bodySize"),
-            ],
-        )];
-        let segments = self.segments().0;
-        if segments.len() > 1 {
-            let rows = segments.iter().enumerate();
-            let rows = rows.map(|(index, segment)| {
-                Row::new(index.to_string(), segment, format!("request.pathSegments[{index}]"))
-            });
-            sections.push(table("Path Segments", rows.collect()));
-        }
-        sections.push(table("Headers", map_rows(&self.headers(), "request.headers")));
-        sections.push(table("Cookies", map_rows(&self.cookies(), "request.cookies")));
-        sections.push(table("Query String", query_rows(&self.query())));
-        if let Some(post) = &self.post {
-            sections.push(post.section());
-        }
-        sections
-    }
-
-    fn as_record(&self) -> &dyn Record {
-        self
-    }
-}
-
-impl PostData {
-    fn section(&self) -> Section {
-        if !self.params.0.is_empty() {
-            let rows = self.params.0.iter().enumerate().map(|(index, param)| {
-                let value = param.file_name.as_deref().or(param.value.as_deref()).unwrap_or_default();
-                Row::new(param.name.clone(), value, format!("request.postData.params[{index}].value"))
-            });
-            let media = self.mime_type.split(';').next().unwrap_or_default();
-            return table(&format!("POST Data ({media})"), rows.collect());
-        }
-        let (encoding, text) = match &self.body {
-            TextOrBytes::Text(text) => ("", text.clone()),
-            TextOrBytes::Bytes(bytes) => ("base64", STANDARD.encode(bytes)),
-        };
-        Section::Body {
-            title: "POST Data (text/plain)".to_owned(),
-            encoding,
-            mime_type: self.mime_type.to_string(),
-            selector: "request.postData.text".to_owned(),
-            text,
-        }
-    }
-}
-
-impl Payload for Response {
-    fn heap_size(&self) -> usize {
-        let rows = self.headers.capacity() + self.cookies.capacity();
-        size_of::<Self>() + self.text.heap_size() + rows * SPAN_PAIR + self.content.text.capacity()
-    }
-
-    fn summary(&self) -> Summary {
-        Summary {
-            status: i64::from(self.status),
-            status_query: format!("response.status == {}", self.status),
-            ..Summary::default()
-        }
-    }
-
-    fn sections(&self) -> Vec<Section> {
-        let mut sections = vec![
-            table(
-                "Details",
-                vec![
-                    Row::new("Status", self.status, "response.status"),
-                    Row::new("Status Text", reason(self.status), "response.statusText"),
-                    Row::new("Body Size (bytes)", self.body_size, "response.bodySize"),
-                ],
-            ),
-            table("Headers", map_rows(&self.headers(), "response.headers")),
-            table("Cookies", map_rows(&self.cookies(), "response.cookies")),
-        ];
-        if !self.content.text.is_empty() {
-            sections.push(Section::Body {
-                title: "Body".to_owned(),
-                encoding: "base64",
-                mime_type: self.text.get(self.content.mime_type).to_owned(),
-                selector: "response.content.text".to_owned(),
-                text: STANDARD.encode(&self.content.text),
-            });
-        }
-        sections
-    }
-
-    fn as_record(&self) -> &dyn Record {
-        self
-    }
-}
-
-fn table(title: &str, rows: Vec<Row>) -> Section {
-    Section::Table { title: title.to_owned(), rows }
-}
-
-fn map_rows(map: &Map<'_>, selector: &str) -> Vec<Row> {
-    let rows = map.rows.iter().map(|(name, value)| (map.text.get(*name), map.text.get(*value)));
-    rows.map(|(name, value)| Row::new(name, value, format!("{selector}[{}]", quoted(name)))).collect()
-}
-
-fn query_rows(query: &MultiMap<'_>) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for (name, group) in query.groups() {
-        let selector = format!("request.queryString[{}]", quoted(name));
-        for (index, (_, value)) in group.iter().enumerate() {
-            let selector = if group.len() == 1 { selector.clone() } else { format!("{selector}[{index}]") };
-            rows.push(Row::new(name, query.text.get(*value), selector));
-        }
-    }
-    rows
-}
-
-/// As a string of the filter language.
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-/// The reason phrases of the IANA registry, in Go's spelling, which the original shows.
-fn reason(status: u16) -> &'static str {
-    match status {
-        100 => "Continue",
-        101 => "Switching Protocols",
-        102 => "Processing",
-        103 => "Early Hints",
-        200 => "OK",
-        201 => "Created",
-        202 => "Accepted",
-        203 => "Non-Authoritative Information",
-        204 => "No Content",
-        205 => "Reset Content",
-        206 => "Partial Content",
-        207 => "Multi-Status",
-        208 => "Already Reported",
-        226 => "IM Used",
-        300 => "Multiple Choices",
-        301 => "Moved Permanently",
-        302 => "Found",
-        303 => "See Other",
-        304 => "Not Modified",
-        305 => "Use Proxy",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        402 => "Payment Required",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        407 => "Proxy Authentication Required",
-        408 => "Request Timeout",
-        409 => "Conflict",
-        410 => "Gone",
-        411 => "Length Required",
-        412 => "Precondition Failed",
-        413 => "Request Entity Too Large",
-        414 => "Request URI Too Long",
-        415 => "Unsupported Media Type",
-        416 => "Requested Range Not Satisfiable",
-        417 => "Expectation Failed",
-        418 => "I'm a teapot",
-        421 => "Misdirected Request",
-        422 => "Unprocessable Entity",
-        423 => "Locked",
-        424 => "Failed Dependency",
-        425 => "Too Early",
-        426 => "Upgrade Required",
-        428 => "Precondition Required",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        451 => "Unavailable For Legal Reasons",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        506 => "Variant Also Negotiates",
-        507 => "Insufficient Storage",
-        508 => "Loop Detected",
-        510 => "Not Extended",
-        511 => "Network Authentication Required",
-        _ => "",
-    }
-}

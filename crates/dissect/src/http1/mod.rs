@@ -1,12 +1,23 @@
 //! HTTP/1.0 and HTTP/1.1: RFC 9112 for the syntax, RFC 9110 for the meaning.
+//!
+//! What users should know of the entries:
+//!
+//! - A head with bytes that are not UTF-8 is read as Latin-1, which loses nothing.
+//! - Bodies are shown without chunk framing and content encodings. One that cannot be decoded stays as it was sent:
+//!   `truncated` if it was cut on the way, `ambiguous` if it is whole. One that breaks off in the middle is shown as
+//!   far as it goes, `truncated`.
+//! - Interim responses (100, 102, 103) are counted and not shown; time and size are those of the final response.
+//! - After 101 the flow is not looked into; after a granted CONNECT it is probed anew.
 
 mod form;
 mod framing;
 mod message;
 mod parser;
+mod readable;
 #[cfg(test)]
 mod tests;
 mod text;
+mod words;
 
 use api::{Fault, FaultKind, Protocol};
 use flow::{Direction, Transport};
@@ -19,7 +30,7 @@ use parser::{Head, StartLine};
 
 /// HTTP/1.0 and HTTP/1.1.
 pub(crate) const SPEC: Spec =
-    Spec { row: "flows_http1", over: |transport| transport == Transport::Tcp, probe, new };
+    Spec { row: "flowsHttp1", over: |transport| transport == Transport::Tcp, probe, new };
 
 /// RFC 1945.
 pub(crate) static HTTP_10: Protocol = Protocol {
@@ -61,7 +72,7 @@ fn new(_: Transport, direction: Direction, role: Role) -> Box<dyn Dissector> {
         requests,
         request: Reading::default(),
         response: Reading::default(),
-        handed_over: false,
+        after: After::Http,
     })
 }
 
@@ -70,7 +81,17 @@ struct Http1 {
     requests: Direction,
     request: Reading,
     response: Reading,
-    handed_over: bool,
+    after: After,
+}
+
+/// What the bytes after the last message are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum After {
+    Http,
+    /// CONNECT was granted: anything, HTTP too.
+    Tunnel,
+    /// 101: what the head said, and nothing that HTTP could be.
+    Upgrade,
 }
 
 /// ```text
@@ -97,8 +118,10 @@ impl Default for Reading {
 
 impl Dissector for Http1 {
     fn step(&mut self, direction: Direction, input: &[u8], scene: &Scene<'_>) -> Result<Step, DissectError> {
-        if self.handed_over {
-            return Ok(Step::HandOver);
+        match self.after {
+            After::Http => {}
+            After::Tunnel => return Ok(Step::HandOver),
+            After::Upgrade => return Ok(Step::Opaque),
         }
         let requests = direction == self.requests;
         match std::mem::replace(self.reading(direction), Reading::Seek) {
@@ -175,7 +198,7 @@ impl Http1 {
         match parser::probe_for(direction == self.requests, input, scene.limits) {
             Probe::Yes(_) => self.start(direction, 0, input, scene),
             Probe::Maybe => Ok(Step::NeedMore { at_least: input.len() + 1 + input.len() / 8 }),
-            _ => Ok(Step::Skip { consumed: input.len() }),
+            Probe::No => Ok(Step::Skip { consumed: input.len() }),
         }
     }
 
@@ -201,7 +224,7 @@ impl Http1 {
             if looked < 16 && parser::probe_for(requests, input, limits) == Probe::No {
                 return Err(DissectError::malformed("no start line"));
             }
-            *self.reading(direction) = Reading::Start { looked: input.len().saturating_sub(2) };
+            *self.reading(direction) = Reading::Start { looked: input.len().saturating_sub(6) };
             return Ok(Step::NeedMore { at_least: input.len() + 1 });
         };
         let (head, body) = input.split_at_checked(end).unwrap_or((input, &[]));
@@ -212,7 +235,11 @@ impl Http1 {
                 // Nothing tells a response to HEAD from others if its request is unknown, but what follows it.
                 let headless = scene.expected.is_none() && body.starts_with(b"HTTP/1.");
                 let hint = if headless { HINT_HEAD } else { scene.expected.unwrap_or(0) };
-                self.handed_over = code == 101 || (hint == HINT_CONNECT && code / 100 == 2);
+                match code {
+                    101 => self.after = After::Upgrade,
+                    200..300 if hint == HINT_CONNECT => self.after = After::Tunnel,
+                    _ => {}
+                }
                 response_framing(&head, code, hint)
             }
         };

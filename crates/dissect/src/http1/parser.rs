@@ -103,10 +103,11 @@ fn probe_request(input: &[u8], limits: &Limits) -> Probe {
     }
     let version = line.windows(8).rposition(|part| part == b" HTTP/1.");
     let versioned = version.and_then(|at| line.get(at + 8..)).is_some_and(|minor| {
-        (1..=3).contains(&minor.len()) && minor.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+        minor.len() <= 3 && minor.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
     });
     // Known methods may lack a version (HTTP/0.9), or have what a careless tool for testing left of it.
-    if versioned || (known && line.starts_with(b"/")) { Probe::Yes(Role::Request) } else { Probe::No }
+    let careless = known && (line.starts_with(b"/") || line.starts_with(b"HTTP/1."));
+    if versioned || careless { Probe::Yes(Role::Request) } else { Probe::No }
 }
 
 /// Where the head that begins `input` ends: after its empty line. The first `looked` bytes are known to hold no end.
@@ -114,11 +115,13 @@ pub(super) fn head_end(input: &[u8], looked: usize) -> Option<usize> {
     let mut at = looked;
     while let Some(found) = input.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n')) {
         let next = at + found + 1;
-        match input.get(next..) {
-            Some([b'\n', ..]) => return Some(next + 1),
-            Some([b'\r', b'\n', ..]) => return Some(next + 2),
-            _ => at = next,
+        let after = input.get(next..).unwrap_or_default();
+        // One CR; more are no line either, and make the head ambiguous.
+        let returns = after.iter().take(4).take_while(|byte| **byte == b'\r').count();
+        if after.get(returns) == Some(&b'\n') {
+            return Some(next + returns + 1);
         }
+        at = next;
     }
     None
 }
@@ -194,14 +197,18 @@ impl Draft {
         if version == bytes.len() && !known {
             return Err(DissectError::malformed("a request line without a version"));
         }
-        let between = bytes.get(space + 1..version).unwrap_or_default();
+        let lead = bytes.iter().skip(space).take_while(|byte| **byte == b' ').count();
+        let from = (space + lead).min(version);
+        // Without a target, what looks like the version is the target.
+        let version = if from == version { bytes.len() } else { version };
+        let between = bytes.get(from..version).unwrap_or_default();
         let target = between.iter().position(|byte| *byte == b' ').unwrap_or(between.len());
-        let odd = target + 1 != between.len() || !bytes.get(version..).is_some_and(is_version);
+        let odd = lead != 1 || target + 1 != between.len() || !bytes.get(version..).is_some_and(is_version);
         let start = line.start;
         self.ambiguous |= odd;
         Ok(StartLine::Request {
             method: span(&(start..start + space)),
-            target: span(&(start + space + 1..start + space + 1 + target)),
+            target: span(&(start + from..start + from + target)),
             version: span(&(start + version..line.end)),
         })
     }
@@ -217,15 +224,12 @@ impl Draft {
         let after = bytes.get(version..).unwrap_or_default();
         let skipped = after.iter().position(|byte| !blank(byte)).unwrap_or(after.len());
         let digits = after.get(skipped..).unwrap_or_default();
-        let code = match digits {
-            [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..]
-                if !matches!(rest.first(), Some(b'0'..=b'9')) =>
-            {
-                [a, b, c].iter().fold(0, |code, digit| code * 10 + u16::from(**digit - b'0'))
-            }
-            _ => return Err(DissectError::malformed("the status code has not three digits")),
-        };
-        let odd = skipped != 1 || !bytes.get(..version).is_some_and(is_version);
+        let len = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if !(1..=3).contains(&len) {
+            return Err(DissectError::malformed("the status code has not three digits"));
+        }
+        let code = digits.iter().take(len).fold(0, |code, digit| code * 10 + u16::from(*digit - b'0'));
+        let odd = skipped != 1 || len != 3 || !bytes.get(..version).is_some_and(is_version);
         self.ambiguous |= odd;
         Ok(StartLine::Status { version: span(&(line.start..line.start + version)), code })
     }
@@ -315,7 +319,7 @@ impl Draft {
                         .filter(|coding| !coding.is_empty()),
                 ),
                 b"Content-Length" => {
-                    lengths.extend(text(value).split(',').map(|number| digits(number.trim())))
+                    lengths.extend(text(value).split(',').map(|number| digits(number.trim())));
                 }
                 _ => {}
             }

@@ -198,7 +198,7 @@ fn pairs_by_order() {
         (vec![asks(GET), answers(CONTINUE), answers(CREATED)], vec!["GET /a?x=1 201"]),
         // A response captured before its request.
         (vec![answers(OK), asks(GET)], vec!["GET /a?x=1 200"]),
-        (vec![answers(OK), Pause(3)], vec!["- - 200"]),
+        (vec![answers(OK), Pause(6)], vec!["- - 200"]),
         (vec![asks(GET), Pause(59), answers(OK)], vec!["GET /a?x=1 200"]),
         (
             vec![asks(GET), Pause(61), answers(OK), asks(GET_B), answers(CREATED)],

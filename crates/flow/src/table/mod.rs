@@ -27,7 +27,8 @@ pub struct FlowTable<H: FlowHandler> {
     limits: Limits,
     counters: FlowCounters,
     index: MixedMap<FlowKey, u32>,
-    flows: Vec<Option<Entry<H::Flow>>>,
+    /// Boxed, so that a table that grows moves pointers and leaves no room unused.
+    flows: Vec<Option<Box<Entry<H::Flow>>>>,
     free: Vec<u32>,
     order: Order<{ Kind::ALL.len() }>,
     /// Flows whose handler waits for an answer.
@@ -228,7 +229,7 @@ impl<H: FlowHandler> FlowTable<H> {
             outer: packet.outer,
             midstream,
         });
-        let entry = Entry { key: packet.key, client_is_low, opened: packet.ordinal, state, flow };
+        let entry = Box::new(Entry { key: packet.key, client_is_low, opened: packet.ordinal, state, flow });
         let slot = self.free.pop().unwrap_or_else(|| {
             self.flows.push(None);
             self.flows.len() as u32 - 1

@@ -318,6 +318,10 @@ impl Half {
                     from += len as i64;
                     out.counters.duplicate += n_old as u64;
                     let fresh = piece.get(n_old..).unwrap_or_default();
+                    // It may have been queued before the end was known.
+                    let n_fresh = (self.last() - self.next).clamp(0, fresh.len() as i64) as usize;
+                    let (fresh, beyond) = fresh.split_at_checked(n_fresh).unwrap_or((fresh, &[]));
+                    out.counters.after_fin += beyond.len() as u64;
                     if !fresh.is_empty() {
                         self.deliver(fresh, at, run.overlap, out);
                     }
@@ -325,7 +329,7 @@ impl Half {
                 if run.cut > 0 {
                     self.cut_to = self.cut_to.max(from + i64::from(run.cut));
                 }
-            } else if self.cut_to > self.next {
+            } else if self.cut_to.min(self.last()) > self.next {
                 self.skip(self.queue.first().map_or(self.cut_to, |first| first.min(self.cut_to)), out);
             } else {
                 return;
@@ -333,8 +337,14 @@ impl Half {
         }
     }
 
+    /// Where the stream ends, as far as is known.
+    fn last(&self) -> i64 {
+        self.fin.unwrap_or(i64::MAX)
+    }
+
     /// Gives up what is missing before offset `to`.
     fn skip<H: FlowHandler>(&mut self, to: i64, out: &mut Outlet<'_, H>) {
+        let to = to.min(self.last());
         if to <= self.next {
             return;
         }
@@ -399,6 +409,7 @@ impl Half {
             if hole.packets < limits.hole_packets && !out.at.passed(limits.hole_acknowledged, hole.since) {
                 return;
             }
+            let acknowledged = acknowledged.min(self.last());
             while self.next < acknowledged {
                 self.skip(self.queue.first().map_or(acknowledged, |first| first.min(acknowledged)), out);
                 self.drain(out);
@@ -420,6 +431,7 @@ impl Half {
         while let Some(first) = self.queue.first() {
             self.skip(first, out);
             self.drain(out);
+            self.end(out);
         }
         if self.heard {
             self.skip(self.received(), out);
@@ -431,6 +443,12 @@ impl Half {
     fn end<H: FlowHandler>(&mut self, out: &mut Outlet<'_, H>) {
         if !self.finished && self.fin.is_some_and(|fin| fin <= self.next) {
             self.finished = true;
+            // What waits lies beyond the end; Linux drops it too (`tcp_fin`).
+            let (n_bytes, n_segments) = self.queue.clear();
+            out.counters.held -= n_bytes;
+            out.counters.held_segments -= n_segments as u64;
+            out.counters.after_fin += n_bytes;
+            self.hole = None;
             out.half_close(self.direction);
         }
     }

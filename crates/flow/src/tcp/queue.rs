@@ -132,6 +132,13 @@ impl Queue {
         done
     }
 
+    /// Drops all; gives the bytes and segments that waited.
+    pub(super) fn clear(&mut self) -> (u64, usize) {
+        let waited = (self.n_bytes, self.n_segments);
+        *self = Self::default();
+        waited
+    }
+
     fn forget(&mut self, run: &Run) {
         self.n_bytes -= run.bytes.len() as u64;
         self.n_segments -= run.pieces.len();

@@ -122,6 +122,7 @@ fn flows_end_and_succeed_each_other() {
             "> S 99\ntick 31000\n> 100 'a",
             "open low; Idle; open low midstream; >a; EndOfCapture",
         ),
+        ("queued beyond the end", "> S 99\n> 110 'late\n> F 100 'ab\n> 106 'x", "open low; >ab; >end; EndOfCapture"),
         ("idle", "> 1 'a\ntick 200000\n> 2 'b\ntick 299000\ntick 2000", "open low midstream; >a; >b; Idle"),
     ];
     for (name, script, expected) in cases {

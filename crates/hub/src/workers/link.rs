@@ -158,7 +158,9 @@ impl Reader<'_> {
             })
         });
         self.fanout.watchers(|watchers| {
-            touched.iter().filter_map(|id| watchers.get(id)).for_each(|each| each.wake())
+            for watcher in touched.iter().filter_map(|id| watchers.get(id)) {
+                watcher.wake();
+            }
         });
         result
     }

@@ -69,9 +69,7 @@ pub(crate) fn redacted(value: &Value<'_>, format: Format, ways: &[Way<'_>]) -> O
             if !ways.iter().any(|way| leads_somewhere(&lent, way)) {
                 return None;
             }
-            let mut text = String::new();
-            crate::json::write(&mut text, &altered(lent, ways.to_vec()));
-            text
+            crate::json::value_to_string(&altered(lent, ways.to_vec()))
         }
         Document::Xml(mut xml) => {
             let hits = ways.iter().filter(|way| xml.redact(way)).count();

@@ -23,18 +23,19 @@ impl FileFilter {
     }
 
     fn program(&mut self, link_type: u32) -> Result<&BpfProgram, CaptureError> {
-        let index = match self.programs.iter().position(|(of, _)| *of == link_type) {
-            Some(index) => index,
-            None => {
-                let refused = |error: pcap::Error| CaptureError::Filter {
-                    filter: self.text.clone(),
-                    reason: error.to_string(),
-                };
-                let dead = Capture::dead(Linktype(link_type as i32)).map_err(refused)?;
-                self.programs.push((link_type, dead.compile(&self.text, true).map_err(refused)?));
-                self.programs.len() - 1
-            }
-        };
+        let known = self.programs.iter().position(|(of, _)| *of == link_type);
+        let index = known.map_or_else(|| self.compile(link_type), Ok)?;
         Ok(&self.programs[index].1)
+    }
+
+    fn compile(&mut self, link_type: u32) -> Result<usize, CaptureError> {
+        let dead = Capture::dead(Linktype(link_type as i32));
+        match dead.and_then(|dead| dead.compile(&self.text, true)) {
+            Ok(program) => self.programs.push((link_type, program)),
+            Err(error) => {
+                return Err(CaptureError::Filter { filter: self.text.clone(), reason: error.to_string() });
+            }
+        }
+        Ok(self.programs.len() - 1)
     }
 }

@@ -43,7 +43,7 @@ pub(crate) struct LiveCapture {
 impl LiveCapture {
     /// Opens the interface called `name`; `any` is all of them.
     pub(crate) fn open(name: &str, options: &LiveOptions) -> Result<Self, CaptureError> {
-        let failed = |error: pcap::Error| refusal(name, error);
+        let failed = |error: pcap::Error| refusal(name, &error);
         let inactive = |precision| {
             Capture::from_device(Device::from(name)).map(|capture| {
                 capture
@@ -142,7 +142,7 @@ pub(crate) fn wall_clock() -> Timestamp {
 }
 
 /// libpcap says in words only why it refuses.
-fn refusal(name: &str, error: pcap::Error) -> CaptureError {
+fn refusal(name: &str, error: &pcap::Error) -> CaptureError {
     let (name, reason) = (name.to_owned(), error.to_string());
     let lower = reason.to_lowercase();
     if lower.contains("permission") || lower.contains("not permitted") {

@@ -226,7 +226,7 @@ impl Pcapng {
     }
 }
 
-/// if_tsresol: a power of ten, or with the upper bit set a power of two; what does not fit is taken as nanoseconds.
+/// `if_tsresol`: a power of ten, or with the upper bit set a power of two; what does not fit is taken as nanoseconds.
 fn units_per_second(resolution: u8) -> u64 {
     let exponent = u32::from(resolution & 0x7f);
     let base: u64 = if resolution & 0x80 == 0 { 10 } else { 2 };

@@ -62,10 +62,11 @@ struct LiveQuery {
 }
 
 enum Phase {
-    /// Its own next entry, and the bytes that it may still send.
+    /// Its own next entry, and the bytes of text that it may still send; what an entry overdrew counts against the
+    /// next credit.
     CatchingUp {
         next: u64,
-        credit: u64,
+        credit: i64,
     },
     Live,
 }
@@ -137,12 +138,12 @@ impl Link {
                 for subscription in self.subscriptions.iter_mut().filter(|subscription| subscription.id == id)
                 {
                     if let Phase::CatchingUp { credit, .. } = &mut subscription.phase {
-                        *credit = credit.saturating_add(bytes);
+                        *credit = credit.saturating_add(i64::try_from(bytes).unwrap_or(i64::MAX));
                     }
                 }
             }
             Ok(ToWorker::Unsubscribe { id }) => {
-                self.subscriptions.retain(|subscription| subscription.id != id)
+                self.subscriptions.retain(|subscription| subscription.id != id);
             }
             Err(error) => debug!(%error, "A hub said something that is not understood"),
         }
@@ -200,7 +201,7 @@ impl Link {
                 if query.filter.alters() {
                     // An altered copy is nobody else's.
                     self.frame.push(sequence, entry.at, query.shape, ids, |out| {
-                        write_shape(out, &entry, &query.filter, query.shape)
+                        write_shape(out, &entry, &query.filter, query.shape);
                     });
                 } else {
                     plain[query.shape as usize].extend(ids);
@@ -238,7 +239,7 @@ impl Link {
     async fn catch_up(&mut self, index: usize, sink: &mut Sink) -> Result<bool, axum::Error> {
         let Subscription { id, query, phase } = &self.subscriptions[index];
         let Phase::CatchingUp { next, credit } = *phase else { return Ok(false) };
-        if credit == 0 {
+        if credit <= 0 {
             return Ok(false);
         }
         let (id, query) = (*id, Arc::clone(query));
@@ -256,16 +257,15 @@ impl Link {
         let at_head = read.entries.is_empty();
         for (sequence, entry) in read.entries {
             // The last entry may overdraw: one larger than the window would never go out otherwise.
-            if credit == 0 {
+            if credit <= 0 {
                 break;
             }
             next = sequence + 1;
             if query.filter.matches(&*entry) {
-                let before = self.frame.size();
-                self.frame.push(sequence, entry.at, query.shape, &[id], |out| {
-                    write_shape(out, &entry, &query.filter, query.shape)
+                let length = self.frame.push(sequence, entry.at, query.shape, &[id], |out| {
+                    write_shape(out, &entry, &query.filter, query.shape);
                 });
-                credit = credit.saturating_sub((self.frame.size() - before) as u64);
+                credit -= i64::from(length);
                 self.flush_when_full(sink).await?;
             }
         }

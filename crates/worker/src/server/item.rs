@@ -29,7 +29,9 @@ pub(super) async fn item(
     let filter = kfl::Filter::new(&q, &api::options(now()))
         .map_err(|error| Failure::bad_request(format!("bad KFL: {error}")))?;
     let well_formed = id.rsplit_once('-').is_some_and(|(stream, index)| {
-        stream.ends_with(".pcap") && !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit())
+        stream.strip_suffix(".pcap").is_some()
+            && !index.is_empty()
+            && index.bytes().all(|byte| byte.is_ascii_digit())
     });
     if !well_formed {
         return Err(Failure::bad_request(format!(

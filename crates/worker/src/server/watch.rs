@@ -18,7 +18,6 @@ impl Source for Served {
         let head = self.store.head();
         let history_end = *head.borrow() + 1;
         let next = self.store.first();
-        let limit = filter.limit().unwrap_or(u64::MAX);
         StoreFeed {
             store: Arc::clone(&self.store),
             head,
@@ -26,7 +25,6 @@ impl Source for Served {
             shape,
             next,
             history_end: Some(history_end),
-            limit,
             ready: VecDeque::new(),
         }
     }
@@ -42,8 +40,6 @@ pub(crate) struct StoreFeed {
     next: u64,
     /// Where what the store held at first ends, until that was said.
     history_end: Option<u64>,
-    /// Entries that may still be sent.
-    limit: u64,
     ready: VecDeque<Item>,
 }
 
@@ -52,9 +48,6 @@ impl Feed for StoreFeed {
         loop {
             if let Some(item) = self.ready.pop_front() {
                 return item;
-            }
-            if self.limit == 0 {
-                return Item::End;
             }
             // Seen before the store is read, so that what comes meanwhile wakes us.
             self.head.mark_unchanged();
@@ -74,8 +67,7 @@ impl StoreFeed {
             self.ready.push_back(Item::Lost { n: read.missed, why });
         }
         for (_, entry) in &read.entries {
-            if self.limit > 0 && self.filter.matches(&**entry) {
-                self.limit -= 1;
+            if self.filter.matches(&**entry) {
                 self.ready.push_back(Item::Entry(text(entry, &self.filter, self.shape)));
             }
         }

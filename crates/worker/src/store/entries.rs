@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn what_goes_beyond_is_evicted_and_told() {
         let size = entries(0..1)[0].size();
-        let store = Store::new(StoreLimits { bytes: 10 * size, max_age: Duration::from_secs(60) });
+        let store = Store::new(StoreLimits { bytes: 10 * size, max_age: Duration::from_mins(1) });
         store.extend(entries(0..25), false);
         let status = store.status();
         assert_eq!((status.entries, status.stored, status.evicted_for_bytes), (10, 25, 15));

@@ -1,0 +1,51 @@
+//! The program as a user meets it: exit codes, messages, forms of input, the same output every time.
+
+mod bad_input;
+mod forms;
+mod live;
+mod output;
+mod serving;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use support::{
+    captures::Case,
+    program::{self, Ran},
+};
+
+/// The built program.
+fn kubeshark() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_kubeshark"))
+}
+
+/// Runs it with nothing on standard input.
+fn run(arguments: &[&str]) -> Ran {
+    run_with(arguments, b"")
+}
+
+fn run_with(arguments: &[&str], input: &[u8]) -> Ran {
+    program::run(
+        Command::new(kubeshark()).args(arguments).env_remove("RUST_LOG"),
+        input,
+        Duration::from_secs(30),
+    )
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+fn capture(name: &str) -> PathBuf {
+    Case::named(name).input().expect("a capture")
+}
+
+/// Exit code 0, and what was printed.
+fn dissected(arguments: &[&str]) -> Vec<u8> {
+    let ran = run(&[&["dissect"], arguments].concat());
+    assert_eq!(ran.code, Some(0), "{arguments:?}: {}", ran.stderr);
+    ran.stdout
+}

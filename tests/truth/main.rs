@@ -1,0 +1,79 @@
+//! HTTP/1 and DNS of a corpus whose truth others told: every difference is known, and `docs/correctness.md` says of each
+//! who is right and why.
+
+mod compare;
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use compare::{Answer, Protocol};
+use support::{captures, corpus, engine};
+
+/// A difference that is understood: a row of `docs/correctness.md`.
+struct Known {
+    file: String,
+    what: String,
+    /// What we say is right, or as good as what the truth says.
+    ours: bool,
+}
+
+fn known() -> Vec<Known> {
+    let text = std::fs::read_to_string(support::root().join("docs/correctness.md")).expect("docs/correctness.md");
+    let row = |row: &str| {
+        let mut cells = row.split('|').map(|cell| cell.trim().trim_matches('`').to_owned());
+        let (file, what, who) = (cells.next()?, cells.next()?, cells.next()?);
+        Some(Known { file, what, ours: who != "the truth" })
+    };
+    text.lines().filter_map(|line| line.strip_prefix("| `")).filter_map(row).collect()
+}
+
+/// The share of transactions that must be right.
+const ENOUGH: f64 = 0.995;
+
+/// Of one protocol: as the truth has them, missing, extra; and of the latter two, those where we are right.
+#[derive(Clone, Copy, Default)]
+struct Total {
+    matched: usize,
+    differ: usize,
+    ours: usize,
+}
+
+#[test]
+fn the_corpus_reads_as_others_read_it() {
+    let Some(folder) = corpus::folder("truth") else { return };
+    let mut known = known();
+    let (mut totals, mut told) = (BTreeMap::<&str, Total>::new(), String::new());
+    for (file, truth) in corpus::captures(&folder) {
+        let name = captures::name_of(&file);
+        let (entries, _, _) = engine::dissect_file(&file);
+        for protocol in Protocol::ALL {
+            let Some(Answer { matched, missing, extra }) = compare::hold(protocol, &truth, &entries) else { continue };
+            let total = totals.entry(protocol.name()).or_default();
+            total.matched += matched;
+            if missing.is_empty() && extra.is_empty() {
+                continue;
+            }
+            total.differ += missing.len() + extra.len();
+            match known.iter().position(|it| it.file == name && it.what == protocol.name()) {
+                Some(place) if known.remove(place).ours => total.ours += missing.len() + extra.len(),
+                Some(_) => {}
+                None => writeln!(told, "{name}: {}\n  missing {missing:?}\n  extra   {extra:?}", protocol.name())
+                    .expect("memory"),
+            }
+        }
+    }
+    let mut transactions = Total::default();
+    for (protocol, Total { matched, differ, ours }) in totals {
+        println!("{protocol}: {matched} as the truth, {differ} not; in {ours} of these we are right, or as right");
+        if protocol != "bodies" {
+            transactions.matched += matched + ours;
+            transactions.differ += differ - ours;
+        }
+    }
+    let right = transactions.matched as f64 / (transactions.matched + transactions.differ).max(1) as f64;
+    println!("HTTP/1, orphaned responses and DNS: {right:.4} right");
+    assert!(right >= ENOUGH, "{right:.4} of HTTP/1 and DNS is right");
+    assert!(told.is_empty(), "differences that docs/correctness.md does not explain:\n{told}");
+    for Known { file, what, .. } in known {
+        corpus::note(&format!("docs/correctness.md explains a difference that is no more: {file} {what}"));
+    }
+}
