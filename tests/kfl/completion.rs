@@ -26,7 +26,8 @@ async fn an_editor_is_helped() {
     let workers = vec![worker.address.to_string()];
     let hub = hub::start(hub::Config { listen: loopback, workers, ..hub::Config::default() }).await.unwrap();
 
-    let validate = async |query: &str| ask(hub.address, format!("/api/query/validate?q={}", encoded(query))).await;
+    let validate =
+        async |query: &str| ask(hub.address, format!("/api/query/validate?q={}", encoded(query))).await;
     let bad = validate("true and\nrequest.path.startswith(\"/\")").await;
     assert_eq!(bad["valid"], false);
     assert_eq!(bad["message"], "2:14: unknown helper startswith()");
@@ -48,7 +49,10 @@ async fn an_editor_is_helped() {
         let suggestions = answer["suggestions"].as_array().unwrap();
         suggestions.iter().map(|suggestion| suggestion["text"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(texts(&complete("response.st and true", "&cursor=11").await), ["status", "statusText", "startsWith("]);
+    assert_eq!(
+        texts(&complete("response.st and true", "&cursor=11").await),
+        ["status", "statusText", "startsWith("]
+    );
     assert!(texts(&complete("h", "").await).contains(&"http".to_owned()));
 
     // Live values, of the workers' newest entries; the capture may still be read.
@@ -62,7 +66,10 @@ async fn an_editor_is_helped() {
     }
     assert!(hosts.contains(&"GET".to_owned()), "{hosts:?}");
     let answer = complete("request.method == \"g", "").await;
-    assert_eq!((&answer["valuesOf"], &answer["start"], &answer["end"]), (&"request.method".into(), &19.into(), &20.into()));
+    assert_eq!(
+        (&answer["valuesOf"], &answer["start"], &answer["end"]),
+        (&"request.method".into(), &19.into(), &20.into())
+    );
     assert_eq!(texts(&answer), ["GET"]);
 
     // An item through a query is redacted in all its parts.

@@ -38,8 +38,11 @@ fn rows(item: &Value, half: &str, title: &str) -> Vec<(String, String)> {
 fn a_value_in_all_forms() {
     let (whole, _) = item("http-methods", "request.method == \"GET\"", "");
     let path = whole["data"]["request"]["path"].as_str().unwrap();
-    let (item, _) =
-        item("http-methods", "request.method == \"GET\"", "redact(\"request.path\", \"response.status\", \"dst.ip\")");
+    let (item, _) = item(
+        "http-methods",
+        "request.method == \"GET\"",
+        "redact(\"request.path\", \"response.status\", \"dst.ip\")",
+    );
     assert_eq!(item["data"]["request"]["path"], "[REDACTED]");
     assert_eq!(item["base"]["summary"], "[REDACTED]");
     assert_eq!(item["base"]["summaryQuery"], "request.path == \"[REDACTED]\"");
@@ -55,13 +58,17 @@ fn whole_maps_and_halves() {
     let (whole, text) = item("http-methods", "http", "");
     let host = whole["data"]["request"]["headers"]["Host"].as_str().unwrap();
     assert!(text.contains(host));
-    let (item_of, text) = item("http-methods", "http", "redact(\"request.headers\", \"request.url\", \"request.targetUri\")");
+    let (item_of, text) =
+        item("http-methods", "http", "redact(\"request.headers\", \"request.url\", \"request.targetUri\")");
     assert_eq!(item_of["data"]["request"]["headers"], "[REDACTED]");
     assert_eq!(rows(&item_of, "request", "Headers"), [("[REDACTED]".into(), "[REDACTED]".into())]);
     assert!(!text.contains(host), "{host} in {text}");
     let (item_of, _) = item("http-methods", "http", "redact(\"request\")");
     assert_eq!(item_of["data"]["request"], "[REDACTED]");
-    assert_eq!((&item_of["base"]["method"], &item_of["base"]["summary"]), (&"[REDACTED]".into(), &"[REDACTED]".into()));
+    assert_eq!(
+        (&item_of["base"]["method"], &item_of["base"]["summary"]),
+        (&"[REDACTED]".into(), &"[REDACTED]".into())
+    );
     for section in item_of["representation"]["request"].as_array().unwrap() {
         assert!(!section.to_string().contains(host), "{section}");
     }
@@ -89,9 +96,13 @@ fn bodies() {
     let pick = "response.content.text != \"\"";
     let (whole, _) = item("http-bodies", pick, "");
     assert_eq!(body(&whole, "response", "Body")["encoding"], "base64");
-    let (hidden, _) = item("http-bodies", pick, "redact(\"response.content.text\", \"response.content.mimeType\")");
+    let (hidden, _) =
+        item("http-bodies", pick, "redact(\"response.content.text\", \"response.content.mimeType\")");
     let section = body(&hidden, "response", "Body");
-    assert_eq!((&section["data"], &section["encoding"], &section["mimeType"]), (&"[REDACTED]".into(), &Value::Null, &Value::Null));
+    assert_eq!(
+        (&section["data"], &section["encoding"], &section["mimeType"]),
+        (&"[REDACTED]".into(), &Value::Null, &Value::Null)
+    );
     assert_eq!(hidden["data"]["response"]["content"]["text"], "[REDACTED]");
     // Inside an encoded document: the same text in both, still base64.
     let scratch = support::Scratch::new();
@@ -100,7 +111,8 @@ fn bodies() {
     let input = worker::Input::File(scratch.file("one.pcap", &capture));
     let entries = worker::entries(input, &worker::Limits::default()).unwrap();
     let filter =
-        kfl::Filter::new("redact(\"response.content.text.json().lines[0].article\")", &api::options(0)).unwrap();
+        kfl::Filter::new("redact(\"response.content.text.json().lines[0].article\")", &api::options(0))
+            .unwrap();
     let mut shown = json(|out| api::write_item(out, &View::through(&filter, &entries[0])));
     shown["representation"] = serde_json::from_str(shown["representation"].as_str().unwrap()).unwrap();
     let section = body(&shown, "response", "Body");

@@ -33,17 +33,34 @@ fn a_field_that_no_entry_has_is_told_with_its_nearest_neighbour() {
         found.warnings.iter().map(|warning| warning.render(query)).collect()
     };
     for (query, expected) in [
-        ("response.staus == 500", "1:1: no entry has a field `response.staus`\n1 | response.staus == 500\n  | ^^^^^^^^^^^^^^\nhelp: did you mean `response.status`?"),
-        ("status == 500", "1:1: no entry has a field `status`\n1 | status == 500\n  | ^^^^^^\nhelp: did you mean `response.status`?"),
-        ("status_code == 500", "1:1: no entry has a field `status_code`\n1 | status_code == 500\n  | ^^^^^^^^^^^\nhelp: in KFL2 it is a name of `response.status`; write that"),
-        ("redact(\"request.header\")", "1:8: no entry has a field at this path, so it hides nothing\n1 | redact(\"request.header\")\n  |        ^^^^^^^^^^^^^^^^\nhelp: did you mean `request.headers`?"),
+        (
+            "response.staus == 500",
+            "1:1: no entry has a field `response.staus`\n1 | response.staus == 500\n  | ^^^^^^^^^^^^^^\nhelp: did you mean `response.status`?",
+        ),
+        (
+            "status == 500",
+            "1:1: no entry has a field `status`\n1 | status == 500\n  | ^^^^^^\nhelp: did you mean `response.status`?",
+        ),
+        (
+            "status_code == 500",
+            "1:1: no entry has a field `status_code`\n1 | status_code == 500\n  | ^^^^^^^^^^^\nhelp: in KFL2 it is a name of `response.status`; write that",
+        ),
+        (
+            "redact(\"request.header\")",
+            "1:8: no entry has a field at this path, so it hides nothing\n1 | redact(\"request.header\")\n  |        ^^^^^^^^^^^^^^^^\nhelp: did you mean `request.headers`?",
+        ),
     ] {
         assert_eq!(warnings(query), [expected], "{query}");
     }
     for query in [
-        "http and response.status == 500", "request.headers[\"X-Any\"] == \"a\"", "src.pod.metadata.name == \"x\"",
-        "request.questions[0].name == \"x\"", "request.questions.*.name == \"x\"", "src..name == \"x\"",
-        "response.content.text.json().a.b == 1", "dns and error and timestamp > minutes(-5) and now() > 1",
+        "http and response.status == 500",
+        "request.headers[\"X-Any\"] == \"a\"",
+        "src.pod.metadata.name == \"x\"",
+        "request.questions[0].name == \"x\"",
+        "request.questions.*.name == \"x\"",
+        "src..name == \"x\"",
+        "response.content.text.json().a.b == 1",
+        "dns and error and timestamp > minutes(-5) and now() > 1",
         "redact(\"request.headers['Cookie']\", \"..password\", \"request.postData.text.json().a\")",
     ] {
         assert!(warnings(query).is_empty(), "{query}: {:?}", warnings(query));

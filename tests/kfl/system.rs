@@ -41,7 +41,9 @@ fn queries() -> Vec<String> {
         [
             format!("request.path.contains(\"/carts/{n}/\")"),
             format!("request.headers[\"Host\"] == \"shop-{n}.prod.svc.cluster.local\""),
-            format!("dns and request.questions.*.name == r\"shop-{n}[.]\" or request.path == r\"lines/{n}$\""),
+            format!(
+                "dns and request.questions.*.name == r\"shop-{n}[.]\" or request.path == r\"lines/{n}$\""
+            ),
         ]
     });
     queries.extend(more.take(CLIENTS - queries.len()));
@@ -134,19 +136,22 @@ async fn a_hundred_clients_get_what_dissect_prints() {
     for pair in queries.iter().zip(&expected).step_by(2) {
         clients.push(watch(pair, connect(hub.address, pair.0).await));
     }
-    let worker = worker::start(worker::Config {
-        listen,
-        ..worker::Config::new(vec![SourceConfig::new(input)])
-    })
-    .await
-    .unwrap();
+    let worker =
+        worker::start(worker::Config { listen, ..worker::Config::new(vec![SourceConfig::new(input)]) })
+            .await
+            .unwrap();
     for pair in queries.iter().zip(&expected).skip(1).step_by(2) {
         clients.push(watch(pair, connect(hub.address, pair.0).await));
     }
     assert_eq!(clients.len(), CLIENTS);
     // Everybody has everything some time after the client of the empty query has.
     let last = connect(hub.address, "").await;
-    receive(last, 1_900, { let (yes, now) = watch::channel(true); drop(yes); now }).await;
+    receive(last, 1_900, {
+        let (yes, now) = watch::channel(true);
+        drop(yes);
+        now
+    })
+    .await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     done.send(true).unwrap();
     for client in join_all(clients).await {

@@ -69,10 +69,9 @@ pub fn write_base(out: &mut Vec<u8>, view: &View<'_>) {
 
 /// What a summary says is in its queries' fields too: where one of those is altered, the word is hidden.
 fn hide_in_summary(view: &View<'_>, summary: &mut Summary) {
-    for (text, query) in [
-        (&mut summary.method, &mut summary.method_query),
-        (&mut summary.summary, &mut summary.summary_query),
-    ] {
+    for (text, query) in
+        [(&mut summary.method, &mut summary.method_query), (&mut summary.summary, &mut summary.summary_query)]
+    {
         if hide_in_query(view, query) {
             REDACTED.clone_into(text);
         }

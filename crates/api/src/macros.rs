@@ -51,9 +51,8 @@ mod tests {
 
     #[test]
     fn a_word_selects_its_protocol() {
-        let matches = |text: &str, record: &Like| {
-            Filter::new(text, &Options::new(MACROS, 0)).unwrap().matches(record)
-        };
+        let matches =
+            |text: &str, record: &Like| Filter::new(text, &Options::new(MACROS, 0)).unwrap().matches(record);
         let protocol = |abbr, name, failed| Like { protocol: Names { abbr, name }, failed };
         for (text, record, expected) in [
             ("http", protocol("HTTP", "http", false), true),

@@ -18,7 +18,8 @@ impl<'a> View<'a> {
 
     /// The entry as this filter gives it.
     pub fn through(filter: &'a Filter, entry: &'a Entry) -> Self {
-        let altered = filter.alters().then(|| filter.altered(entry)).filter(|altered| !altered.is_unaltered());
+        let altered =
+            filter.alters().then(|| filter.altered(entry)).filter(|altered| !altered.is_unaltered());
         Self { entry, altered }
     }
 

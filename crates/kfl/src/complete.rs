@@ -140,7 +140,9 @@ fn compared(before: &str) -> Option<String> {
     let kind = |at: usize| marks.get(at).map(|token| token.kind);
     let end = match (kind(0)?, kind(1)) {
         (Token::Mark('='), Some(Token::Mark('=' | '!'))) => marks.get(1)?.span().start,
-        (Token::Mark('('), Some(Token::Name)) if kind(2) == Some(Token::Mark('.')) => marks.get(2)?.span().start,
+        (Token::Mark('('), Some(Token::Name)) if kind(2) == Some(Token::Mark('.')) => {
+            marks.get(2)?.span().start
+        }
         _ => return None,
     };
     let field = before.get(..end)?.trim_end();
@@ -154,7 +156,8 @@ mod tests {
     use crate::Schema;
 
     fn run(text: &str) -> String {
-        let schema = Schema::parse("request.method\nrequest.headers.*\nrequest.questions[].name\nresponse.status");
+        let schema =
+            Schema::parse("request.method\nrequest.headers.*\nrequest.questions[].name\nresponse.status");
         let macros = &[("redis", "protocol == \"redis\"")];
         let options = Options { schema: Some(&schema), ..Options::new(macros, 0) };
         let cursor = text.find('|').unwrap();

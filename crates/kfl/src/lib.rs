@@ -31,12 +31,12 @@ pub use complete::{Completion, Suggestion, SuggestionKind, complete};
 pub use error::Error;
 pub use explain::{Explanation, Field, explain};
 pub use functions::{FUNCTIONS, Function};
-pub use lookup::Path;
-pub use nearest::nearest;
 pub use key::Key;
-pub use print::write_record;
 #[doc(hidden)]
 pub use key::{Names, slots};
+pub use lookup::Path;
+pub use nearest::nearest;
+pub use print::write_record;
 pub use record::{Lent, List, Record, Value};
 #[doc(hidden)]
 pub use record::{ascending, place};
@@ -124,7 +124,9 @@ impl Filter {
     /// The record as the query shows it, whether or not it lets it through.
     pub fn altered<'a>(&'a self, record: &'a dyn Record) -> Altered<'a> {
         let mut run = Run::new(record);
-        if let Spelling::First(compile::Compiled { program: Some(program), alters: true, .. }) = &self.spelling {
+        if let Spelling::First(compile::Compiled { program: Some(program), alters: true, .. }) =
+            &self.spelling
+        {
             // Only what is hidden on the way matters here.
             run.truth(program);
         }
@@ -144,12 +146,7 @@ type Reader<T> = fn(&str, &Options<'_>) -> Result<T, error::Fault>;
 
 /// Reads a text in the spelling that the options ask for. Where they leave it open, the first that makes sense of it
 /// counts; where neither does, the fault is that of the spelling in which it seems to be written.
-fn in_any<T>(
-    text: &str,
-    options: &Options<'_>,
-    first: Reader<T>,
-    second: Reader<T>,
-) -> Result<T, Error> {
+fn in_any<T>(text: &str, options: &Options<'_>, first: Reader<T>, second: Reader<T>) -> Result<T, Error> {
     let result = match options.language {
         Language::V1 => first(text, options),
         Language::V2 => second(text, options),

@@ -32,6 +32,7 @@ impl Path {
     }
 
     /// The field of this name beside it.
+    #[must_use]
     pub fn sibling(&self, name: &str) -> Self {
         let mut steps = self.0.to_vec();
         steps.pop();

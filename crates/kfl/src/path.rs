@@ -2,8 +2,8 @@
 
 use crate::{
     ast::{Part, literal_value},
-    limits,
     key::{self, Key},
+    limits,
     record::{Lent, Record, Value},
 };
 use std::{

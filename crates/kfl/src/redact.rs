@@ -77,7 +77,9 @@ pub(crate) fn altered<'a>(value: Value<'a>, ways: Vec<Way<'a>>) -> Value<'a> {
     match value {
         Value::Record(record) => Value::Record(Lent::Made(Box::new(Altered { record, ways }))),
         Value::List(list) => Value::List(Lent::Made(Box::new(AlteredList { list, ways }))),
-        Value::Text(_) | Value::Digits(_) | Value::Address(_) | Value::Base64(_) => altered_text(value, &ways),
+        Value::Text(_) | Value::Digits(_) | Value::Address(_) | Value::Base64(_) => {
+            altered_text(value, &ways)
+        }
         plain => plain,
     }
 }

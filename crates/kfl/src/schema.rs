@@ -97,7 +97,10 @@ impl Schema {
         // The longest beginning that exists, and a sibling of the name after it.
         let good = (0..steps.len()).rev().find(|end| steps.get(..*end).is_some_and(|start| self.has(start)));
         let names = |steps: &[Step]| -> Option<Vec<String>> {
-            steps.iter().map(|step| if let Step::Key(name) = step { Some(name.to_string()) } else { None }).collect()
+            steps
+                .iter()
+                .map(|step| if let Step::Key(name) = step { Some(name.to_string()) } else { None })
+                .collect()
         };
         let good = good.unwrap_or(0);
         if let (Some(start), Some(Step::Key(wrong))) = (steps.get(..good).and_then(names), steps.get(good)) {
@@ -133,11 +136,10 @@ fn leads(shape: &Shape, steps: &[Step]) -> bool {
     if shape.unknown {
         return true;
     }
-    let below = || {
-        shape.fields.values().chain(shape.any.as_deref()).chain(shape.item.as_deref())
-    };
+    let below = || shape.fields.values().chain(shape.any.as_deref()).chain(shape.item.as_deref());
     match steps {
-        [] => true,
+        // Also whatever a text may hold.
+        [] | [Step::Json | Step::Xml, ..] => true,
         [Step::Key(name), rest @ ..] => {
             shape.fields.get(&**name).is_some_and(|field| leads(field, rest))
                 || shape.any.as_deref().is_some_and(|any| leads(any, rest))
@@ -145,27 +147,22 @@ fn leads(shape: &Shape, steps: &[Step]) -> bool {
         [Step::Index(_), rest @ ..] => shape.item.as_deref().is_some_and(|item| leads(item, rest)),
         [Step::Any, rest @ ..] => below().any(|shape| leads(shape, rest)),
         [Step::Deep, rest @ ..] => leads(shape, rest) || below().any(|shape| leads(shape, steps)),
-        // Whatever a text may hold.
-        [Step::Json | Step::Xml, ..] => true,
     }
 }
 
 fn learn_record(paths: &mut BTreeSet<String>, at: &str, record: &dyn Record, depth: usize) {
     let dot = if at.is_empty() { "" } else { "." };
-    match record.keys() {
-        Some(keys) => {
-            for key in keys {
-                let path = format!("{at}{dot}{key}");
-                match record.get(key) {
-                    Some(value) => learn_value(paths, &path, &value, depth + 1),
-                    None => drop(paths.insert(format!("{path}?"))),
-                }
-            }
-        }
-        None => {
-            let path = format!("{at}{dot}*");
-            record.each(&mut |_, value| learn_value(paths, &path, &value, depth + 1));
-            paths.insert(path);
+    let Some(keys) = record.keys() else {
+        let path = format!("{at}{dot}*");
+        record.each(&mut |_, value| learn_value(paths, &path, &value, depth + 1));
+        paths.insert(path);
+        return;
+    };
+    for key in keys {
+        let path = format!("{at}{dot}{key}");
+        match record.get(key) {
+            Some(value) => learn_value(paths, &path, &value, depth + 1),
+            None => drop(paths.insert(format!("{path}?"))),
         }
     }
 }
@@ -204,8 +201,14 @@ mod tests {
     #[test]
     fn knows_what_can_be() {
         for text in [
-            "request", "request.headers", "request.headers[\"X\"]", "request.questions[3].name",
-            "request.questions.*.name", "dst.pod.metadata.name", "src..ip", "request.*",
+            "request",
+            "request.headers",
+            "request.headers[\"X\"]",
+            "request.questions[3].name",
+            "request.questions.*.name",
+            "dst.pod.metadata.name",
+            "src..ip",
+            "request.*",
         ] {
             assert!(run(text).0, "{text}");
         }

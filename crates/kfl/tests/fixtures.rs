@@ -33,8 +33,7 @@ fn trees() {
 #[test]
 fn errors() {
     each("err", |query| {
-        let error =
-            Filter::new(query, &Options::new(&[("http", "protocol.name == \"http\"")], 0)).err();
+        let error = Filter::new(query, &Options::new(&[("http", "protocol.name == \"http\"")], 0)).err();
         error.unwrap_or_else(|| panic!("accepted: {query}")).render(query) + "\n"
     });
 }

@@ -6,8 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-const OPTIONS: Options<'static> =
-    Options::new(&[("http", "protocol.name == \"http\"")], 1_000_000);
+const OPTIONS: Options<'static> = Options::new(&[("http", "protocol.name == \"http\"")], 1_000_000);
 
 fn record() -> Value {
     json!({"a": 1, "b": "x", "c": [1, "two", null, {"d": 2.5}], "d": {"a": true, "b": {"c": "deep"}}, "e": null,

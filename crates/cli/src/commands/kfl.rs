@@ -129,7 +129,8 @@ fn matching(filter: &Filter, file: &Path) -> Outcome {
     let lines: Box<dyn BufRead> = if file.as_os_str() == "-" {
         Box::new(io::stdin().lock())
     } else {
-        let opened = File::open(file).map_err(|error| Failure::Usage(format!("cannot open {name}: {error}")))?;
+        let opened =
+            File::open(file).map_err(|error| Failure::Usage(format!("cannot open {name}: {error}")))?;
         Box::new(BufReader::new(opened))
     };
     let mut out = BufWriter::new(io::stdout().lock());

@@ -38,7 +38,8 @@ pub(super) async fn complete(
     _: Access,
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Json<Value>, Failure> {
-    let Query(Parameters { q, cursor }) = parameters.map_err(|error| Failure::bad_request(error.body_text()))?;
+    let Query(Parameters { q, cursor }) =
+        parameters.map_err(|error| Failure::bad_request(error.body_text()))?;
     if q.len() > QUERY_BYTES {
         return Err(Failure::bad_request(format!("The query is longer than {QUERY_BYTES} bytes.")));
     }
@@ -73,10 +74,17 @@ fn kind(kind: SuggestionKind) -> &'static str {
 
 /// The values of a field that begin with `typed`, the most frequent first. A worker that does not answer has none.
 async fn values(hub: &Hub, field: &str, typed: &str) -> Vec<(String, u64)> {
-    let encoded: String = field
-        .bytes()
-        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect();
+    let encoded: String =
+        field
+            .bytes()
+            .map(|byte| {
+                if byte.is_ascii_alphanumeric() {
+                    char::from(byte).to_string()
+                } else {
+                    format!("%{byte:02X}")
+                }
+            })
+            .collect();
     let path = format!("/values?field={encoded}");
     let connected = hub.fanout.workers().iter().filter(|worker| worker.is_connected());
     let answers = join_all(connected.map(|worker| ask(worker, &path, hub))).await;

@@ -25,12 +25,15 @@ pub(super) struct Parameters {
 pub(super) async fn validate(
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Json<Value>, Failure> {
-    let Query(Parameters { q, lang }) = parameters.map_err(|error| Failure::bad_request(error.body_text()))?;
+    let Query(Parameters { q, lang }) =
+        parameters.map_err(|error| Failure::bad_request(error.body_text()))?;
     let language = match &*lang {
         "" => Language::Any,
         "v1" => Language::V1,
         "v2" => Language::V2,
-        other => return Err(Failure::bad_request(format!("There is no language {other:?}; there are v1, v2."))),
+        other => {
+            return Err(Failure::bad_request(format!("There is no language {other:?}; there are v1, v2.")));
+        }
     };
     // Whether it is a filter does not depend on when it is asked.
     let options = Options { language, ..api::explaining(0) };

@@ -5,13 +5,7 @@ use super::{
     value::{Sort, duration, timestamp},
 };
 use crate::{
-    Options,
-    compile::Compiler,
-    error::Fault,
-    explain::Field,
-    lookup::Path,
-    nearest, parser,
-    regexes::Regexes,
+    Options, compile::Compiler, error::Fault, explain::Field, lookup::Path, nearest, parser, regexes::Regexes,
 };
 use std::ops::Range;
 
@@ -31,8 +25,22 @@ pub(super) struct Checker<'o> {
 type Checked = Result<(Expr, Sort), Fault>;
 
 const FUNCTIONS: &[&str] = &[
-    "all", "contains", "double", "duration", "endsWith", "exists", "filter", "int", "map", "map_get", "matches",
-    "now", "size", "startsWith", "string", "timestamp",
+    "all",
+    "contains",
+    "double",
+    "duration",
+    "endsWith",
+    "exists",
+    "filter",
+    "int",
+    "map",
+    "map_get",
+    "matches",
+    "now",
+    "size",
+    "startsWith",
+    "string",
+    "timestamp",
 ];
 
 impl<'o> Checker<'o> {
@@ -96,7 +104,7 @@ impl<'o> Checker<'o> {
                     .map(|(key, value)| Ok((self.of(key, Sort::Text)?, self.expr(value)?.0)));
                 (Node2::Map(pairs.collect::<Result<_, Fault>>()?), Sort::Map)
             }
-            Node2::Name(_) | Node2::Member(..) => return self.place(Expr { kind, span }),
+            Node2::Name(_) | Node2::Member(..) => return self.place(&Expr { kind, span }),
             Node2::Index(object, index) => return self.index(*object, *index, span),
             Node2::Call(object, name, arguments) => return self.call(object, &name, arguments, span),
             Node2::Not(inner) => (Node2::Not(Box::new(self.truth(*inner)?)), Sort::Bool),
@@ -121,10 +129,10 @@ impl<'o> Checker<'o> {
     }
 
     /// A name, or a chain of members: the longest beginning that is a variable, and members of it.
-    fn place(&mut self, expr: Expr) -> Checked {
+    fn place(&mut self, expr: &Expr) -> Checked {
         let mut names = Vec::new();
         let span = expr.span.clone();
-        let mut inner = &expr;
+        let mut inner = expr;
         let base = loop {
             match &inner.kind {
                 Node2::Name(name) => {
@@ -167,15 +175,13 @@ impl<'o> Checker<'o> {
             let Some(variable) = self.options.variables.iter().find(|variable| variable.name == name) else {
                 continue;
             };
-            let place = match self.variables.iter().position(|bound| bound.variable.name == name) {
-                Some(place) => place,
-                None => {
-                    let source = self.resolve(variable.source, span)?;
-                    self.variables.push(Bound { variable: *variable, source });
-                    self.spans.push(span.clone());
-                    self.variables.len() - 1
-                }
-            };
+            let known = self.variables.iter().position(|bound| bound.variable.name == name);
+            let place = known.unwrap_or(self.variables.len());
+            if known.is_none() {
+                let source = self.resolve(variable.source, span)?;
+                self.variables.push(Bound { variable: *variable, source });
+                self.spans.push(span.clone());
+            }
             let sort = match variable.kind {
                 Kind::Text => Sort::Text,
                 Kind::Int => Sort::Number,
@@ -261,7 +267,8 @@ impl<'o> Checker<'o> {
         };
         let Some(sort) = sort else {
             let what = operator.symbol();
-            let fault = Fault::new(span, format!("`{what}` does not go between {} and {}", one.name(), other.name()));
+            let fault =
+                Fault::new(span, format!("`{what}` does not go between {} and {}", one.name(), other.name()));
             return Err(match (one, other) {
                 (Sort::Number, Sort::Text) | (Sort::Text, Sort::Number) => {
                     fault.suggest("numbers stand without quotes, texts with them")
@@ -282,9 +289,10 @@ impl<'o> Checker<'o> {
     ) -> Checked {
         let done = |kind, sort| Ok((Expr { kind, span: span.clone() }, sort));
         match (name, object) {
-            ("now", None) if arguments.is_empty() => {
-                done(Node2::Do(Function::Time, vec![nanos(self.options.now.saturating_mul(1_000_000))]), Sort::Time)
-            }
+            ("now", None) if arguments.is_empty() => done(
+                Node2::Do(Function::Time, vec![nanos(self.options.now.saturating_mul(1_000_000))]),
+                Sort::Time,
+            ),
             ("timestamp" | "duration", None) => {
                 let [Expr { kind: Node2::Text(text), span: at }] = arguments.as_slice() else {
                     return Err(usage(name, &span));
@@ -321,16 +329,17 @@ impl<'o> Checker<'o> {
             }
             ("contains" | "startsWith" | "endsWith" | "matches", object) => {
                 arguments.splice(0..0, object.map(|object| *object));
-                let Ok([text, part]) = <[Expr; 2]>::try_from(arguments) else { return Err(usage(name, &span)) };
+                let Ok([text, part]) = <[Expr; 2]>::try_from(arguments) else {
+                    return Err(usage(name, &span));
+                };
                 let text = self.of(text, Sort::Text)?;
                 if name == "matches" {
                     let Node2::Text(pattern) = &part.kind else {
                         return Err(Fault::new(part.span, "the pattern must be written out, as a text"));
                     };
-                    let regex = self
-                        .regexes
-                        .build(pattern)
-                        .map_err(|reason| Fault::new(part.span.clone(), format!("invalid regex: {reason}")))?;
+                    let regex = self.regexes.build(pattern).map_err(|reason| {
+                        Fault::new(part.span.clone(), format!("invalid regex: {reason}"))
+                    })?;
                     return done(Node2::Matches(Box::new(text), regex), Sort::Bool);
                 }
                 let part = self.of(part, Sort::Text)?;
@@ -370,7 +379,10 @@ impl<'o> Checker<'o> {
             return Err(Fault::new(at, format!("{} has no items", sort.name())));
         }
         if self.bound.len() == NESTED {
-            return Err(Fault::new(span, format!("more than {NESTED} of exists, all, filter and map in one another")));
+            return Err(Fault::new(
+                span,
+                format!("more than {NESTED} of exists, all, filter and map in one another"),
+            ));
         }
         self.bound.push(word);
         let (kind, sort) = match name {
@@ -379,7 +391,8 @@ impl<'o> Checker<'o> {
             "filter" => (Comprehension::Filter, Sort::List),
             _ => (Comprehension::Map, Sort::List),
         };
-        let body = if kind == Comprehension::Map { self.expr(body).map(|(body, _)| body) } else { self.truth(body) };
+        let body =
+            if kind == Comprehension::Map { self.expr(body).map(|(body, _)| body) } else { self.truth(body) };
         self.bound.pop();
         Ok((Expr { kind: Node2::Each(kind, Box::new(list), Box::new(body?)), span }, sort))
     }

@@ -3,7 +3,9 @@
 //! What cannot be computed (a key that a map lacks, a division by zero) is an error, which `&&` and `||` survive where
 //! their other side decides, as CEL has it; a query whose answer is an error does not let the record through.
 
-use super::{Binary, Bound, Comprehension, Expr, Function, Kind, Node2, Program, Resolved, Source, value::Value2};
+use super::{
+    Binary, Bound, Comprehension, Expr, Function, Kind, Node2, Program, Resolved, Source, value::Value2,
+};
 use crate::{
     key::Key,
     limits,
@@ -262,7 +264,8 @@ impl<'p> Machine<'p, '_> {
             return Ok(Value2::Bool(self.item(right, &key)?.is_some()));
         }
         let (left, right) = (self.value(left)?, self.value(right)?);
-        let order = |holds: fn(Ordering) -> bool| left.order(&right).map(holds).map(Value2::Bool).ok_or(Absent);
+        let order =
+            |holds: fn(Ordering) -> bool| left.order(&right).map(holds).map(Value2::Bool).ok_or(Absent);
         match operator {
             Binary::Equal => Ok(Value2::Bool(left.equals(&right))),
             Binary::Unequal => Ok(Value2::Bool(!left.equals(&right))),
@@ -271,7 +274,9 @@ impl<'p> Machine<'p, '_> {
             Binary::Greater => order(Ordering::is_gt),
             Binary::GreaterOrEqual => order(Ordering::is_ge),
             Binary::In => match (left, right) {
-                (item, Value2::List(items)) => Ok(Value2::Bool(items.iter().any(|other| other.equals(&item)))),
+                (item, Value2::List(items)) => {
+                    Ok(Value2::Bool(items.iter().any(|other| other.equals(&item))))
+                }
                 (Value2::Text(key), Value2::Map(pairs)) => {
                     Ok(Value2::Bool(pairs.iter().any(|(name, _)| *name == key)))
                 }

@@ -12,13 +12,7 @@ mod tests;
 mod value;
 
 use crate::{
-    compile::Options,
-    error::Fault,
-    explain::Field,
-    lexer,
-    path::Step,
-    program::Node,
-    record::Record,
+    compile::Options, error::Fault, explain::Field, lexer, path::Step, program::Node, record::Record,
     regexes::Regexes,
 };
 use regex::Regex;

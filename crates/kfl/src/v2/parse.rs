@@ -47,7 +47,7 @@ struct Parser<'t> {
     depth: usize,
 }
 
-impl<'t> Parser<'t> {
+impl Parser<'_> {
     fn expr(&mut self) -> Result<Expr, Fault> {
         self.deeper(|parser| {
             let condition = parser.or()?;
@@ -119,7 +119,8 @@ impl<'t> Parser<'t> {
         let mut left = operand(self)?;
         let mut links = 0;
         loop {
-            let operator = operators.iter().find(|(marks, _)| self.take(marks)).map(|(_, operator)| *operator);
+            let operator =
+                operators.iter().find(|(marks, _)| self.take(marks)).map(|(_, operator)| *operator);
             let operator = match operator {
                 Some(operator) => operator,
                 None if relations && self.take_word("in") => Binary::In,
@@ -178,8 +179,8 @@ impl<'t> Parser<'t> {
         let span = self.span();
         let typed = self.text.get(span.clone()).unwrap_or_default();
         let node = match self.peek() {
-            Kind::Integer => Node2::Int(self.integer(typed, &span)?),
-            Kind::Decimal => Node2::Float(typed.parse().unwrap_or(f64::INFINITY)),
+            Kind::Integer => Node2::Int(integer(typed, &span)?),
+            Kind::Decimal => Node2::Float(decimal(typed, &span)?),
             Kind::Text => Node2::Text(unescaped(typed, &span)?),
             Kind::Name if typed == "r" && self.kind_at(1) == Kind::Text && self.touches_next() => {
                 self.next += 1;
@@ -262,11 +263,6 @@ impl<'t> Parser<'t> {
         Ok(name)
     }
 
-    fn integer(&self, typed: &str, span: &Range<usize>) -> Result<i64, Fault> {
-        let digits: String = typed.chars().filter(|c| *c != '_').collect();
-        digits.parse().map_err(|_| Fault::new(span.clone(), "the number does not fit 64 bits"))
-    }
-
     fn deeper(&mut self, parse: impl FnOnce(&mut Self) -> Result<Expr, Fault>) -> Result<Expr, Fault> {
         if self.depth == limits::DEPTH {
             return Err(self.too_deep());
@@ -318,7 +314,9 @@ impl<'t> Parser<'t> {
             end = token.map(|token| token.span().end);
             joined && self.kind_at(index) == Kind::Mark(mark)
         });
-        all && !(matches!(marks, "<" | ">" | "!") && self.kind_at(1) == Kind::Mark('=') && self.touches_next())
+        all && !(matches!(marks, "<" | ">" | "!")
+            && self.kind_at(1) == Kind::Mark('=')
+            && self.touches_next())
     }
 
     fn take(&mut self, marks: &str) -> bool {
@@ -346,6 +344,15 @@ impl<'t> Parser<'t> {
         };
         Fault::new(self.span(), format!("unexpected token \"{typed}\" (expected {wanted})"))
     }
+}
+
+fn integer(typed: &str, span: &Range<usize>) -> Result<i64, Fault> {
+    typed.replace('_', "").parse().map_err(|_| Fault::new(span.clone(), "the number does not fit 64 bits"))
+}
+
+fn decimal(typed: &str, span: &Range<usize>) -> Result<f64, Fault> {
+    let float = typed.replace('_', "").parse().ok().filter(|float: &f64| float.is_finite());
+    float.ok_or_else(|| Fault::new(span.clone(), "the number does not fit 64 bits"))
 }
 
 /// What stands between the quotes.

@@ -30,7 +30,7 @@ pub(super) fn grouped(expr: &Expr) -> String {
         Node2::Bool(truth) => truth.to_string(),
         Node2::Int(int) => int.to_string(),
         Node2::Float(float) => format!("{float:?}"),
-        Node2::Text(text) => format!("{text:?}"),
+        Node2::Text(text) => quoted(text),
         Node2::List(items) => format!("[{}]", list(items)),
         Node2::Map(pairs) => {
             let pairs = pairs.iter().map(|(key, value)| format!("{}: {}", grouped(key), grouped(value)));
@@ -40,7 +40,9 @@ pub(super) fn grouped(expr: &Expr) -> String {
         Node2::Member(object, name) => format!("{}.{name}", operand(object)),
         Node2::Index(object, index) => format!("{}[{}]", operand(object), grouped(index)),
         Node2::Call(None, name, arguments) => format!("{name}({})", list(arguments)),
-        Node2::Call(Some(object), name, arguments) => format!("{}.{name}({})", operand(object), list(arguments)),
+        Node2::Call(Some(object), name, arguments) => {
+            format!("{}.{name}({})", operand(object), list(arguments))
+        }
         Node2::Not(inner) => format!("!{}", operand(inner)),
         Node2::Negate(inner) => format!("-{}", operand(inner)),
         Node2::And(terms) => join(terms, " && "),
@@ -59,10 +61,32 @@ pub(super) fn grouped(expr: &Expr) -> String {
     }
 }
 
+/// The text as it can be typed.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => {
+                let digits = format!("{:08x}", u32::from(c));
+                out.push_str("\\U");
+                out.push_str(&digits);
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
 fn operand(expr: &Expr) -> String {
     match &expr.kind {
-        Node2::And(_) | Node2::Or(_) | Node2::Binary(..) | Node2::If(_) => format!("({})", grouped(expr)),
-        Node2::Negate(_) | Node2::Not(_) => format!("({})", grouped(expr)),
+        Node2::And(_)
+        | Node2::Or(_)
+        | Node2::Binary(..)
+        | Node2::If(_)
+        | Node2::Negate(_)
+        | Node2::Not(_) => format!("({})", grouped(expr)),
         _ => grouped(expr),
     }
 }

@@ -35,7 +35,9 @@ fn run(query: &str) -> Result<bool, String> {
 #[test]
 fn holds() {
     for query in [
-        "", " ", "// nothing",
+        "",
+        " ",
+        "// nothing",
         "http && status_code == 404",
         "status_code >= 400 && status_code < 500 || method == 'POST'",
         "!(method == \"POST\")",
@@ -73,9 +75,20 @@ fn holds() {
 #[test]
 fn does_not_hold() {
     for query in [
-        "status_code == 500", "method == 'get'", "1 / 0 == 1", "names[9] == ''", "request.headers['None'] == ''",
-        "9223372036854775807 + 1 == 0", "http && request.headers.None == 'x'", "method < 'A'", "-2 > -1",
-        "!http", "http ? false : true", "[1][0] == 2", "{'a': 1}['b'] == 1", "int('x') == 0",
+        "status_code == 500",
+        "method == 'get'",
+        "1 / 0 == 1",
+        "names[9] == ''",
+        "request.headers['None'] == ''",
+        "9223372036854775807 + 1 == 0",
+        "http && request.headers.None == 'x'",
+        "method < 'A'",
+        "-2 > -1",
+        "!http",
+        "http ? false : true",
+        "[1][0] == 2",
+        "{'a': 1}['b'] == 1",
+        "int('x') == 0",
     ] {
         assert_eq!(run(query), Ok(false), "{query}");
     }
@@ -104,7 +117,11 @@ fn is_refused() {
     ] {
         assert_eq!(run(query), Err(expected.to_owned()), "{query}");
     }
-    assert!(run(&format!("{}http{}", "(".repeat(200), ")".repeat(200))).unwrap_err().contains("nested too deeply"));
+    assert!(
+        run(&format!("{}http{}", "(".repeat(200), ")".repeat(200)))
+            .unwrap_err()
+            .contains("nested too deeply")
+    );
     assert!(run(&format!("1 == {}1", "1 + ".repeat(5_000))).unwrap_err().contains("nested too deeply"));
     assert!(run(&format!("{}http", "!".repeat(5_000))).unwrap_err().contains("nested too deeply"));
     let nested = "names.all(a, names.all(b, names.all(c, a == b)))";

@@ -144,7 +144,9 @@ pub(crate) fn timestamp(text: &str) -> Option<i64> {
     let zone_at = time.find(['Z', 'z', '+', '-'])?;
     let (clock, zone) = time.split_at_checked(zone_at)?;
     let numbers = |text: &str, by: char| -> Option<Vec<i64>> {
-        text.split(by).map(|part| part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok())?).collect()
+        text.split(by)
+            .map(|part| part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok())?)
+            .collect()
     };
     let [year, month, day] = numbers(date, '-')?.try_into().ok()?;
     let (whole, fraction) = clock.split_once('.').unwrap_or((clock, "0"));

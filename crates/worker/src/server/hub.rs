@@ -159,8 +159,7 @@ impl Link {
         if let Some(query) = self.subscriptions.iter().map(|subscription| &subscription.query).find(equal) {
             return Ok(Arc::clone(query));
         }
-        let filter = Filter::new(&kfl, &api::options(now))
-            .map_err(|error| error.to_string())?;
+        let filter = Filter::new(&kfl, &api::options(now)).map_err(|error| error.to_string())?;
         Ok(Arc::new(LiveQuery { kfl, now, shape, filter }))
     }
 

@@ -31,8 +31,9 @@ pub(super) async fn values(
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Json<BTreeMap<String, u64>>, Failure> {
     let Query(Parameters { field }) = parameters.map_err(|error| Failure::bad_request(error.body_text()))?;
-    let path = kfl::Path::parse(&field)
-        .ok_or_else(|| Failure::bad_request(format!("{field:?} is no field; one looks like src.namespace")))?;
+    let path = kfl::Path::parse(&field).ok_or_else(|| {
+        Failure::bad_request(format!("{field:?} is no field; one looks like src.namespace"))
+    })?;
     let head = *served.store.head().borrow();
     let mut next = head.saturating_sub(ENTRIES - 1).max(served.store.first());
     let mut counts = BTreeMap::new();
@@ -42,7 +43,8 @@ pub(super) async fn values(
             break;
         }
         for (_, entry) in &read.entries {
-            let value = path.text_in(&**entry).filter(|value| !value.is_empty() && value.len() <= VALUE_BYTES);
+            let value =
+                path.text_in(&**entry).filter(|value| !value.is_empty() && value.len() <= VALUE_BYTES);
             if let Some(value) = value {
                 if let Some(count) = counts.get_mut(&value) {
                     *count += 1;
