@@ -10,7 +10,7 @@ use std::{env, error::Error, hint::black_box, net::IpAddr, time::Instant};
 
 use api::Entry;
 use dissect::http1::{Request, Response};
-use kfl::{Filter, Options};
+use kfl::Filter;
 use support::{
     Scratch,
     pcap::Endian,

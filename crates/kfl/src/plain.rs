@@ -6,7 +6,7 @@ use crate::{
     path::single,
     program::{Node, Selection, Test, any_item, holds},
     record::{Record, Value},
-    value,
+    value::{self, Number},
 };
 
 /// Whether [`truth`] knows every node below this one.
@@ -71,8 +71,14 @@ fn judge(selection: &Selection, test: &Test, record: &dyn Record) -> Option<bool
             Some(equal == (*operator == Operator::Equal))
         }
         Test::Compare(operator, constant) => {
-            let (holds, right) = (holds(*operator), constant.number());
-            let one = |value: &Value<'_>| value::number(value).compare(right).is_some_and(holds);
+            let right = constant.number();
+            let one = |value: &Value<'_>| {
+                let order = match (value, right) {
+                    (Value::Int(left), Number::Int(right)) => Some(left.cmp(&right)),
+                    (value, right) => value::number(value).compare(right),
+                };
+                order.is_some_and(|order| holds(*operator)(order))
+            };
             single(record, &selection.path, |value| match value {
                 Value::List(_) => any_item(value, one),
                 item => one(item),

@@ -328,6 +328,7 @@ pub(crate) fn compare(operator: Operator, left: &Datum, right: &Datum) -> bool {
     }
 }
 
+#[inline]
 pub(crate) fn holds(operator: Operator) -> fn(Ordering) -> bool {
     match operator {
         Operator::Less => Ordering::is_lt,

@@ -7,5 +7,8 @@ pub(super) const FUNCTION: Function = Function {
     name: "json",
     signature: "field.json().path.inside",
     about: "the first thing at the path inside the JSON that the field holds; false where there is none",
-    compile: |compiler, used| Ok(Node::Select(compiler.document(used.path, Format::Json, &used.call.tail))),
+    compile: |compiler, used| {
+        used.unused(compiler, 0)?;
+        Ok(Node::Select(compiler.document(used.path, Format::Json, &used.call.tail)))
+    },
 };

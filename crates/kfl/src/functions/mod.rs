@@ -86,9 +86,18 @@ impl Use<'_> {
         })
     }
 
+    /// Finds the faults of the arguments from this one on, which are not used.
+    fn unused(&self, compiler: &Compiler<'_>, from: usize) -> Result<(), Fault> {
+        // What they ask for (a limit) is not heard.
+        let mut aside = Compiler::new(compiler.options);
+        let arguments = self.call.arguments.iter().skip(from);
+        arguments.into_iter().try_for_each(|argument| aside.enclosed(&argument.value).map(drop))
+    }
+
     /// The value of the first argument, which must not depend on the record.
     fn constant(&self, compiler: &mut Compiler<'_>) -> Result<Datum, Fault> {
         let argument = self.first()?;
+        self.unused(compiler, 1)?;
         match compiler.enclosed(&argument.value)? {
             Node::Constant(constant) => Ok(constant.datum),
             _ => Err(self.wrong("takes a value that is written out, not a field")),
@@ -121,6 +130,7 @@ impl Use<'_> {
     /// A helper that compares the text of its field with its argument.
     fn text_test(&self, compiler: &mut Compiler<'_>, test: TextTest) -> Result<Node, Fault> {
         self.no_tail()?;
+        self.unused(compiler, 1)?;
         let argument = compiler.enclosed(&self.first()?.value)?;
         if let Node::Regex(_) = argument {
             return Err(self

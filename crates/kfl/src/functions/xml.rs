@@ -7,5 +7,8 @@ pub(super) const FUNCTION: Function = Function {
     name: "xml",
     signature: "field.xml().path.inside",
     about: "the first thing at the path inside the XML that the field holds; false where there is none",
-    compile: |compiler, used| Ok(Node::Select(compiler.document(used.path, Format::Xml, &used.call.tail))),
+    compile: |compiler, used| {
+        used.unused(compiler, 0)?;
+        Ok(Node::Select(compiler.document(used.path, Format::Xml, &used.call.tail)))
+    },
 };
