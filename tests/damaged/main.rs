@@ -49,8 +49,17 @@ fn hold(cases: &[Case], dresses: &[(&str, Dress)]) {
             let given = entries(&case.talk, dress);
             held += 1;
             if given != case.expected {
-                writeln!(faults, "{} ({dress_name}):\n  expected {:?}\n  given    {given:?}", case.name, case.expected)
-                    .expect("memory");
+                let differs = |(a, b): (&String, &String)| a != b;
+                let at = case.expected.iter().zip(&given).position(differs).unwrap_or(given.len().min(case.expected.len()));
+                let (expected, given) = (&case.expected[at..], &given[at..]);
+                writeln!(
+                    faults,
+                    "{} ({dress_name}), from entry {at} on:\n  expected {:?}\n  given    {:?}",
+                    case.name,
+                    &expected[..expected.len().min(4)],
+                    &given[..given.len().min(4)]
+                )
+                .expect("memory");
             }
         }
     }

@@ -99,6 +99,7 @@ fn impaired(capture: &Capture, entries: &[Value], requests: usize, seed: u64) {
     let (worse, changes) = impair::impair(capture, seed);
     let (entries, report, result) = engine::dissect(&worse.pcap(Endian::Little, true));
     result.expect("a readable capture");
+    if let Some(path) = std::env::var_os("KEEP_IMPAIRED") { fs::write(path, worse.pcap(Endian::Little, true)).unwrap(); }
     let gaps = report.ledger.flow.gaps;
     // A datagram that is lost leaves no trace.
     let found = entries.len() as u64 + gaps + changes.lost_datagrams;
