@@ -26,6 +26,11 @@ pub fn normal() -> Case {
     case("normal", talk, &["GET /one 200 hello []"])
 }
 
+/// The question and the answer of an exchange that is like no other.
+pub fn exchange(number: usize) -> (Vec<u8>, Vec<u8>) {
+    (get(&format!("/{number}")), ok(&format!("body {number}")))
+}
+
 /// Two exchanges; `cuts` divides the first response.
 fn two(cuts: &[usize]) -> Talk {
     let mut talk = Talk::open();

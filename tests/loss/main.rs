@@ -1,8 +1,6 @@
 //! Nothing is lost of live traffic: what nginx logged and dnsperf asked is what we show. Of an impaired copy of the same
 //! packets we show what is there, and say what is not.
 
-mod impair;
-
 use std::{
     collections::HashMap,
     fs,
@@ -13,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 use support::{
-    Scratch, corpus, engine,
+    Scratch, corpus, engine, impair,
     pcap::{Capture, Endian},
     program,
 };
@@ -99,7 +97,6 @@ fn impaired(capture: &Capture, entries: &[Value], requests: usize, seed: u64) {
     let (worse, changes) = impair::impair(capture, seed);
     let (entries, report, result) = engine::dissect(&worse.pcap(Endian::Little, true));
     result.expect("a readable capture");
-    if let Some(path) = std::env::var_os("KEEP_IMPAIRED") { fs::write(path, worse.pcap(Endian::Little, true)).unwrap(); }
     let gaps = report.ledger.flow.gaps;
     // A datagram that is lost leaves no trace.
     let found = entries.len() as u64 + gaps + changes.lost_datagrams;
