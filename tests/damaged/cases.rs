@@ -26,6 +26,11 @@ pub fn normal() -> Case {
     case("normal", talk, &["GET /one 200 hello []"])
 }
 
+/// The question and the answer of an exchange that is like no other.
+pub fn exchange(number: usize) -> (Vec<u8>, Vec<u8>) {
+    (get(&format!("/{number}")), ok(&format!("body {number}")))
+}
+
 /// Two exchanges; `cuts` divides the first response.
 fn two(cuts: &[usize]) -> Talk {
     let mut talk = Talk::open();
@@ -45,6 +50,8 @@ pub fn all() -> Vec<Case> {
     cases.extend(conflicting());
     cases.extend(midstream());
     cases.extend(lossy());
+    cases.extend(long());
+    cases.extend(both());
     cases.extend(resets());
     cases.extend(dialogue());
     cases
@@ -169,6 +176,50 @@ fn lossy() -> Vec<Case> {
         talk.lose(&[lost]);
         let first = format!("GET /one - [gap={cut} responseMissing]");
         cases.push(case(format!("{cut} bytes of the response lost, its head among them"), talk, &[&first, SECOND]));
+    }
+    cases
+}
+
+/// A long conversation that loses one segment: every other exchange is whole, and none is mixed up.
+fn long() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for side in [CLIENT, SERVER] {
+        for number in [0, 7, 90] {
+            let mut talk = Talk::open();
+            let mut expected = Vec::new();
+            for at in 0..100 {
+                talk.say(CLIENT, &get(&format!("/{at}"))).say(SERVER, &ok(&format!("body {at}")));
+                expected.push(format!("GET /{at} 200 body {at} []"));
+            }
+            let lost = talk.carrying(side)[number];
+            let len = talk.segments[lost].payload.len();
+            talk.lose(&[lost]);
+            expected[number] = match side {
+                CLIENT => format!("- 200 body {number} [requestMissing]"),
+                SERVER => format!("GET /{number} - [gap={len} responseMissing]"),
+            };
+            cases.push(Case { name: format!("segment {number} of the {side:?} lost in a long conversation"), talk, expected });
+        }
+    }
+    cases
+}
+
+/// A long conversation that loses a request and, while those behind it wait for it, a response.
+fn both() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (request, response) in [(10, 20), (10, 12), (40, 45)] {
+        let mut talk = Talk::open();
+        let mut expected = Vec::new();
+        for at in 0..100 {
+            talk.say(CLIENT, &get(&format!("/{at}"))).say(SERVER, &ok(&format!("body {at}")));
+            expected.push(format!("GET /{at} 200 body {at} []"));
+        }
+        let lost = [talk.carrying(CLIENT)[request], talk.carrying(SERVER)[response]];
+        let len = talk.segments[lost[1]].payload.len();
+        talk.lose(&lost);
+        expected[request] = format!("- 200 body {request} [requestMissing]");
+        expected[response] = format!("GET /{response} - [gap={len} responseMissing]");
+        cases.push(Case { name: format!("request {request} and response {response} lost"), talk, expected });
     }
     cases
 }

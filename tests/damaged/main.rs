@@ -8,8 +8,8 @@ mod cases;
 use std::fmt::Write;
 
 use support::{
-    craft::{Carrier, Dress, PLAIN, Talk},
-    engine,
+    craft::{Carrier, Dress, PLAIN, Side, Talk},
+    engine, impair,
     pcap::Endian,
 };
 
@@ -49,8 +49,17 @@ fn hold(cases: &[Case], dresses: &[(&str, Dress)]) {
             let given = entries(&case.talk, dress);
             held += 1;
             if given != case.expected {
-                writeln!(faults, "{} ({dress_name}):\n  expected {:?}\n  given    {given:?}", case.name, case.expected)
-                    .expect("memory");
+                let differs = |(a, b): (&String, &String)| a != b;
+                let at = case.expected.iter().zip(&given).position(differs).unwrap_or(given.len().min(case.expected.len()));
+                let (expected, given) = (&case.expected[at..], &given[at..]);
+                writeln!(
+                    faults,
+                    "{} ({dress_name}), from entry {at} on:\n  expected {:?}\n  given    {:?}",
+                    case.name,
+                    &expected[..expected.len().min(4)],
+                    &given[..given.len().min(4)]
+                )
+                .expect("memory");
             }
         }
     }
@@ -61,6 +70,38 @@ fn hold(cases: &[Case], dresses: &[(&str, Dress)]) {
 #[test]
 fn damaged_exchanges_come_out_right() {
     hold(&cases::all(), &dresses());
+}
+
+/// Long conversations over a bad network: what is shown without a flag is as it was.
+#[test]
+fn nothing_is_made_up_of_what_a_bad_network_left() {
+    let mut talk = Talk::open();
+    for at in 0..300 {
+        let (question, answer) = cases::exchange(at);
+        // What the other side acknowledges, its next bytes do.
+        talk.say(Side::Client, &question).segments.pop();
+        talk.say(Side::Server, &answer).segments.pop();
+    }
+    let capture = PLAIN.capture(&talk.close().segments);
+    let (mut wrong, mut flagged, mut whole) = (Vec::new(), 0, 0);
+    for seed in 1..=200 {
+        let (worse, _) = impair::impair(&capture, seed);
+        let (entries, _, result) = engine::dissect(&worse.pcap(Endian::Little, true));
+        result.expect("a readable capture");
+        for entry in entries {
+            let number = |text: String| text.bytes().filter(u8::is_ascii_digit).fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+            let asked = number(entry["request"]["url"].to_string());
+            let answered = number(String::from_utf8_lossy(&engine::body(&entry["response"])).into_owned());
+            match engine::flags(&entry).is_empty() {
+                true if asked == answered => whole += 1,
+                true => wrong.push(format!("seed {seed}: {}", engine::line(&entry))),
+                false => flagged += 1,
+            }
+        }
+    }
+    println!("{whole} entries as they were, {flagged} flagged, {} wrong", wrong.len());
+    assert!(wrong.is_empty(), "{} unflagged and wrong: {:?}", wrong.len(), &wrong[..wrong.len().min(8)]);
+    assert!(whole > 200 * 300 * 9 / 10, "most must be whole: {whole}");
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! Nothing is lost of live traffic: what nginx logged and dnsperf asked is what we show. Of an impaired copy of the same
 //! packets we show what is there, and say what is not.
 
-mod impair;
-
 use std::{
     collections::HashMap,
     fs,
@@ -13,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 use support::{
-    Scratch, corpus, engine,
+    Scratch, corpus, engine, impair,
     pcap::{Capture, Endian},
     program,
 };

@@ -4,6 +4,7 @@ pub mod captures;
 pub mod corpus;
 pub mod craft;
 pub mod engine;
+pub mod impair;
 pub mod pcap;
 pub mod program;
 pub mod reframe;

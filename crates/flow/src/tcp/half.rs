@@ -409,7 +409,9 @@ impl Half {
             if hole.packets < limits.hole_packets && !out.at.passed(limits.hole_acknowledged, hole.since) {
                 return;
             }
-            let acknowledged = acknowledged.min(self.last());
+            // By now it may be known better: what waits, if it was acknowledged too, shows where the hole ends.
+            let shown = self.queue.first().filter(|&first| first <= self.acknowledged).unwrap_or(0);
+            let acknowledged = acknowledged.max(shown).min(self.last());
             while self.next < acknowledged {
                 self.skip(self.queue.first().map_or(acknowledged, |first| first.min(acknowledged)), out);
                 self.drain(out);

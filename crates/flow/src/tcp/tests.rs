@@ -165,6 +165,8 @@ fn holes_become_gaps() {
         let told = run(&format!("{HANDSHAKE}> 103 'def\n< 500 'x a106\n{script}"));
         assert_eq!(told, format!("open low; <x; {expected}; EndOfCapture"), "{name}");
     }
+    let told = run(&format!("{HANDSHAKE}< 500 'x a106\n> 106 'g\n< 501 'y a107\ntick 1001"));
+    assert_eq!(told, "open low; <x; <y; >gap 6; >g; EndOfCapture", "acknowledged before there was anything behind it");
     let told = run(&format!("{HANDSHAKE}> 103 'def\n< 500 'x a106\n{}", more(64)));
     assert!(told.ends_with("<y; >gap 3; >def; EndOfCapture"), "after 64 packets: {told}");
     let cases = [

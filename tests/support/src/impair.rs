@@ -1,22 +1,25 @@
 //! A network that loses, reorders and doubles, the same for the same seed.
 
-use support::{
+use crate::{
     pcap::{Capture, Frame},
     traffic::Random,
 };
 
 /// What was done.
 #[derive(Debug, Default)]
-pub(crate) struct Changes {
-    pub(crate) lost: u64,
+pub struct Changes {
+    /// Frames lost.
+    pub lost: u64,
     /// Of these, UDP: nothing else tells that they were there.
-    pub(crate) lost_datagrams: u64,
-    pub(crate) moved: u64,
-    pub(crate) doubled: u64,
+    pub lost_datagrams: u64,
+    /// Frames that come later.
+    pub moved: u64,
+    /// Frames that come twice.
+    pub doubled: u64,
 }
 
 /// Loses 1 % of the frames, lets 5 % come one to three frames late, doubles 1 %.
-pub(crate) fn impair(capture: &Capture, seed: u64) -> (Capture, Changes) {
+pub fn impair(capture: &Capture, seed: u64) -> (Capture, Changes) {
     let (random, mut changes) = (&mut Random::new(seed), Changes::default());
     // Each frame with the place in the order that it now has, in quarters of frames.
     let mut frames: Vec<(usize, Frame)> = Vec::new();
