@@ -47,7 +47,9 @@ pub struct Data<'a> {
     pub overlap: bool,
     /// Something about these bytes could not be decided from the capture (a forged or conflicting segment).
     pub ambiguous: bool,
-    /// The bytes; never empty for TCP. A datagram arrives whole, in one call.
+    /// Bytes that followed in the datagram and that the capture cut off. Always 0 for TCP: there, a gap tells it.
+    pub cut: u32,
+    /// The bytes; never empty for TCP. A datagram arrives in one call, whole but for `cut`.
     pub bytes: &'a [u8],
 }
 

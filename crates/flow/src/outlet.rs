@@ -27,16 +27,26 @@ impl<H: FlowHandler> Outlet<'_, H> {
             at,
             overlap: suspect != Suspect::No,
             ambiguous: self.ambiguous || suspect == Suspect::Contradicted,
+            cut: 0,
             bytes,
         };
         self.handler.data(self.flow, &data);
     }
 
-    pub(crate) fn datagram(&mut self, direction: Direction, bytes: &[u8]) {
+    /// A datagram, of which the capture cut off `cut` bytes.
+    pub(crate) fn datagram(&mut self, direction: Direction, bytes: &[u8], cut: u32) {
         self.counters.datagrams_delivered += 1;
+        self.counters.datagrams_cut += u64::from(cut > 0);
         self.counters.datagram_bytes += bytes.len() as u64;
-        let data =
-            Data { direction, ordinal: self.ordinal, at: self.at, overlap: false, ambiguous: false, bytes };
+        let data = Data {
+            direction,
+            ordinal: self.ordinal,
+            at: self.at,
+            overlap: false,
+            ambiguous: false,
+            cut,
+            bytes,
+        };
         self.handler.data(self.flow, &data);
     }
 

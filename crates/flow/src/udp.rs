@@ -31,10 +31,7 @@ impl Udp {
             return;
         }
         self.sightings.note(what, packet);
-        if packet.cut > 0 {
-            out.counters.datagrams_cut += 1;
-        }
-        out.datagram(direction, packet.payload);
+        out.datagram(direction, packet.payload, packet.cut);
     }
 
     /// Whether both ends spoke.

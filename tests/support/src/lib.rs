@@ -1,6 +1,9 @@
 //! Shared by the tests: captures go in, other forms of the same capture come out; programs are run and waited for.
 
 pub mod captures;
+pub mod corpus;
+pub mod craft;
+pub mod engine;
 pub mod pcap;
 pub mod program;
 pub mod reframe;

@@ -17,7 +17,9 @@ impl Walk<'_> {
                 layer
             }
             (_, 8472) => vxlan(&mut inner)?.0,
-            (_, 6081) => geneve(&mut inner)?,
+            (_, 6081) | (6081, _) => geneve(&mut inner)?,
+            (_, 4754) | (4754, _) => gre_in_udp(&mut inner)?,
+            (_, 5072) | (5072, _) => ayiya(&mut inner)?,
             (_, 2152) | (2152, _) => gtp(&mut inner)?,
             (_, 3544) | (3544, _) => teredo(&mut inner)?,
             _ => return None,
@@ -103,6 +105,35 @@ fn gtp(wire: &mut Wire<'_>) -> Option<Layer> {
         }
     }
     looks_like_ip(wire).then_some(Layer::Ip)
+}
+
+/// RFC 8086: a plain GRE header of version 0, without source routing; what it carries must look like what it says.
+fn gre_in_udp(wire: &mut Wire<'_>) -> Option<Layer> {
+    let header: &[u8; 4] = wire.take().ok()?;
+    let [flags, version, ..] = *header;
+    // Checksum, key, sequence number; all other bits are 0.
+    if flags & 0x4f != 0 || version != 0 {
+        return None;
+    }
+    let optional = [0x80, 0x20, 0x10].iter().filter(|&bit| flags & bit != 0).count() * 4;
+    wire.skip(optional).ok()?;
+    match u16::from_be_bytes([header[2], header[3]]) {
+        number @ (0x0800 | 0x86dd) if looks_like_ip(wire) => link::carried(number).ok(),
+        number @ 0x6558 if wire.len() >= 14 => link::carried(number).ok(),
+        _ => None,
+    }
+}
+
+/// AYIYA (draft-massar-v6ops-ayiya-02 §3): a header, an identity and a signature whose lengths it tells, then IPv6.
+fn ayiya(wire: &mut Wire<'_>) -> Option<Layer> {
+    let [identity, signature, operation, next, ..] = *wire.take::<8>().ok()?;
+    let forward = operation & 0x0f == 1;
+    let identity_len = 1_usize.checked_shl(u32::from(identity >> 4))?;
+    if !forward || next != 41 || identity_len > 64 {
+        return None;
+    }
+    wire.skip(identity_len + usize::from(signature >> 4) * 4).ok()?;
+    (wire.bytes.first()? >> 4 == 6).then_some(Layer::Ip)
 }
 
 /// RFC 4380 §5.1.1: authentication and origin may come before IPv6.

@@ -1,0 +1,85 @@
+//! The engine, run in this process over a capture in memory.
+
+use serde_json::Value;
+use worker::{DissectConfig, DissectError, Input, Limits, Output, Report};
+
+use crate::Scratch;
+
+/// What a capture gives: its entries, what was counted, and how it ended.
+pub fn dissect(capture: &[u8]) -> (Vec<Value>, Report, Result<(), DissectError>) {
+    let scratch = Scratch::new();
+    let file = scratch.file("input.pcap", capture);
+    dissect_file(&file)
+}
+
+/// The same, of a capture that lies on disk.
+pub fn dissect_file(file: &std::path::Path) -> (Vec<Value>, Report, Result<(), DissectError>) {
+    let filter = kfl::Filter::new("", &kfl::Options { macros: api::MACROS, now: 0 });
+    let config = DissectConfig {
+        inputs: vec![Input::File(file.to_owned())],
+        filter: filter.expect("the empty query"),
+        output: Output::Ndjson,
+        threads: 1,
+        bpf: None,
+        limits: Limits::default(),
+    };
+    let mut out = Vec::new();
+    let (report, result) = worker::dissect(&config, &mut out, &|_| ());
+    let text = String::from_utf8(out).expect("JSON is UTF-8");
+    let entries = text.lines().map(|line| serde_json::from_str(line).expect("an entry is JSON")).collect();
+    (entries, report, result)
+}
+
+/// The flags of an entry that are set, by name; a gap with its bytes.
+pub fn flags(entry: &Value) -> Vec<String> {
+    let flags = entry["flags"].as_object().expect("flags");
+    let told = flags.iter().filter_map(|(name, value)| match value {
+        Value::Bool(true) => Some(name.clone()),
+        Value::Number(number) if number.as_u64() != Some(0) => Some(format!("{name}={number}")),
+        _ => None,
+    });
+    told.collect()
+}
+
+/// An entry in short: `GET /path 200 body [flags]`; what is missing is `-`.
+pub fn line(entry: &Value) -> String {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    };
+    let (request, response) = (&entry["request"], &entry["response"]);
+    let asked = if request.is_null() {
+        "-".to_owned()
+    } else {
+        format!("{} {}", text(&request["method"]), text(&request["url"]))
+    };
+    let answered = if response.is_null() {
+        "-".to_owned()
+    } else {
+        format!("{} {}", text(&response["status"]), String::from_utf8_lossy(&body(response)))
+    };
+    format!("{asked} {answered} [{}]", flags(entry).join(" "))
+}
+
+/// The body of a response.
+pub fn body(response: &Value) -> Vec<u8> {
+    let Some(text) = response["content"]["text"].as_str() else { return Vec::new() };
+    if response["content"]["encoding"] == "base64" { base64(text) } else { text.as_bytes().to_vec() }
+}
+
+/// RFC 4648 §4.
+fn base64(text: &str) -> Vec<u8> {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let (mut out, mut bits, mut n_bits) = (Vec::new(), 0_u32, 0);
+    for digit in text.bytes().filter_map(|byte| DIGITS.iter().position(|&digit| digit == byte)) {
+        bits = bits << 6 | digit as u32;
+        n_bits += 6;
+        if n_bits >= 8 {
+            n_bits -= 8;
+            out.push((bits >> n_bits) as u8);
+            bits &= (1 << n_bits) - 1;
+        }
+    }
+    out
+}
