@@ -7,6 +7,6 @@ hack/setup.sh test
 notes=$(mktemp)
 trap 'rm -f "$notes"' EXIT
 code=0
-KUBESHARK_WSCAT=$WSCAT KUBESHARK_TEST_NOTES=$notes cargo test --release --workspace "$@" || code=$?
+KUBESHARK_WSCAT=$WSCAT KUBESHARK_TEST_NOTES=$notes cargo test --release --workspace --no-fail-fast "$@" || code=$?
 sort -u "$notes"
 exit "$code"
