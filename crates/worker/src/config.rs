@@ -18,12 +18,14 @@ pub struct SourceConfig {
     pub buffer_bytes: u32,
     /// A BPF filter.
     pub filter: Option<String>,
+    /// Addresses of our own servers, whose traffic an interface leaves out: watching it would make more of it.
+    pub leave_out: Vec<SocketAddr>,
 }
 
 impl SourceConfig {
     /// A source with the usual settings: whole frames (GRO joins up to 256 KiB), a ring of 32 MiB, no filter.
     pub fn new(input: Input) -> Self {
-        Self { input, snaplen: 262_144, buffer_bytes: 32 << 20, filter: None }
+        Self { input, snaplen: 262_144, buffer_bytes: 32 << 20, filter: None, leave_out: Vec::new() }
     }
 }
 

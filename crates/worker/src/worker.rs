@@ -14,7 +14,7 @@ use std::{
 use api::{Entry, Node};
 use thiserror::Error;
 use tokio::{sync::mpsc, task::JoinHandle, time};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::{
     CaptureError, Config, Input, Ledger, Limits, SourceConfig,
@@ -113,7 +113,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let own: Vec<_> = config.own.iter().copied().chain([address]).collect();
     let mut opened = Vec::new();
     for source in &config.sources {
-        let source = leave_out(source, &own);
+        let source = SourceConfig { leave_out: own.clone(), ..source.clone() };
         let live = matches!(source.input, Input::Interface(_));
         let batches = source::open(&source, &config.limits.flow, &Position::default(), &stop, 0)
             .map_err(Error::Capture)?;
@@ -156,18 +156,6 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     });
     info!(%address, node = %config.node, "The worker is ready");
     Ok(Running { address, server, trigger, stop, captures, expiry, failures })
-}
-
-/// A live source leaves out what our own servers say on this machine: watching it would make more of it.
-fn leave_out(source: &SourceConfig, own: &[SocketAddr]) -> SourceConfig {
-    let mut source = source.clone();
-    if matches!(source.input, Input::Interface(_)) {
-        let rules =
-            own.iter().map(|address| format!("not (host {} and tcp port {})", address.ip(), address.port()));
-        let rules = source.filter.iter().map(|filter| format!("({filter})")).chain(rules);
-        source.filter = Some(rules.collect::<Vec<_>>().join(" and "));
-    }
-    source
 }
 
 /// A file's streams are 1, 2, 3 …; live ones go on where an earlier run may have stopped.
@@ -220,7 +208,7 @@ impl Capture {
         match error {
             None => info!(source = %self.name, "The source was read to its end"),
             Some(error) => {
-                error!(error = %whole(&error), "The source is not read any further");
+                info!(error = %whole(&error), "The source is not read any further");
                 // The receiver is gone only when the worker shuts down.
                 drop(failed.try_send(error));
             }

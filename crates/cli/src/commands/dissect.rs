@@ -5,6 +5,7 @@ use std::{
     io::{self, BufWriter, IsTerminal, Write},
     os::fd::AsFd,
     path::PathBuf,
+    sync::{Arc, atomic::Ordering},
 };
 
 use clap::ValueEnum;
@@ -14,7 +15,7 @@ use worker::{DissectConfig, DissectError, Input, Limits, Progress, Report};
 use crate::{
     capturing,
     exit::{Failure, Outcome},
-    query,
+    query, serving,
 };
 
 const EXAMPLES: &str = "\
@@ -26,7 +27,8 @@ Examples:
 
 Entries go to stdout, in the order in which they were complete; what became of every packet goes to stderr at the end.
 It exits with 0 when the input was read to its end, with 1 when it was damaged or foreign, after everything before that
-was printed, and with 2 when the command line makes no sense.";
+was printed, and with 2 when the command line makes no sense. CTRL+C ends the input where it is: what was read is
+printed, the counts too, and it exits with 130.";
 
 /// Print the entries of captures
 #[derive(clap::Args)]
@@ -60,6 +62,7 @@ enum Output {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
+    let stop = serving::interrupted().map_err(|error| Failure::of(&error))?;
     let config = DissectConfig {
         filter: query::compile(&args.kfl)?,
         inputs: args.files.into_iter().map(capturing::input).collect(),
@@ -71,6 +74,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         threads: args.threads.map_or_else(super::worker::cores, usize::from),
         bpf: args.bpf,
         limits: Limits::default(),
+        stop: Arc::clone(&stop),
     };
     // Rust's own stdout flushes at every line.
     let mut out = BufWriter::with_capacity(1 << 16, File::from(io::stdout().as_fd().try_clone_to_owned()?));
@@ -79,6 +83,8 @@ pub(crate) fn run(args: Args) -> Outcome {
     bar.finish();
     let flushed = out.flush();
     let outcome = match result {
+        // CTRL+C goes to a whole pipeline: whoever read us may have gone of it as well.
+        Ok(()) | Err(DissectError::Output(_)) if stop.load(Ordering::Relaxed) => Err(Failure::Interrupted),
         Ok(()) => flushed.map_err(Failure::from),
         Err(DissectError::Output(error)) => Err(error.into()),
         Err(DissectError::Capture(error)) => Err(capturing::failure(&error)),
