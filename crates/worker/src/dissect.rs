@@ -35,7 +35,7 @@ pub enum Output {
 
 /// What to dissect, and how.
 pub struct DissectConfig {
-    /// The captures, one after the other; no flow goes from one into the next.
+    /// The captures, one after the other; no flow goes from one into the next. None is read unless all files open.
     pub inputs: Vec<Input>,
     /// Which entries are printed.
     pub filter: kfl::Filter,
@@ -99,6 +99,9 @@ pub fn dissect(
     });
     let mut numbers = Counting::default();
     let mut report = Report::default();
+    if let Err(error) = config.inputs.iter().try_for_each(source::check) {
+        return (report, Err(DissectError::Capture(error)));
+    }
     let limit = config.filter.limit().unwrap_or(u64::MAX);
     for (index, input) in config.inputs.iter().enumerate() {
         if config.stop.load(Ordering::Relaxed) {

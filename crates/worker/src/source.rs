@@ -66,6 +66,14 @@ pub(crate) fn open(
     })
 }
 
+/// Says what can be said before anything is read: a pipe, that nobody may have opened yet, is not touched.
+pub(crate) fn check(input: &Input) -> Result<(), CaptureError> {
+    match input {
+        Input::File(path) if is_regular(path) => CaptureFile::check(path),
+        _ => Ok(()),
+    }
+}
+
 /// Whether reading it never waits for somebody else. What cannot be asked fails when it is opened.
 fn is_regular(path: &Path) -> bool {
     path.metadata().map_or(true, |metadata| metadata.is_file() || metadata.is_dir())

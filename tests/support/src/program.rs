@@ -64,13 +64,21 @@ pub struct Tap {
 impl Tap {
     /// Starts `kubeshark tap` on free ports and waits until it says where it serves.
     pub fn start(program: &Path, arguments: &[&str]) -> Self {
-        let mut child = Command::new(program)
-            .args(["tap", "--listen", "127.0.0.1:0", "--worker-listen", "127.0.0.1:0"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program");
+        // Not in the home of whoever tests.
+        Self::start_in(program, arguments, &std::env::temp_dir().join("kubeshark-test-state"))
+    }
+
+    /// The same, with what outlives it kept in `state`.
+    pub fn start_in(program: &Path, arguments: &[&str], state: &Path) -> Self {
+        let listen = ["--listen", "127.0.0.1:0", "--worker-listen", "127.0.0.1:0"];
+        Self::start_as(
+            Command::new(program).arg("tap").args(listen).args(arguments).env("XDG_STATE_HOME", state),
+        )
+    }
+
+    /// Starts what `command` says, and waits likewise.
+    pub fn start_as(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let mut greeting = String::new();
         for line in lines.by_ref().map_while(Result::ok) {

@@ -10,12 +10,12 @@ use std::{
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
-use worker::{DissectConfig, DissectError, Input, Limits, Progress, Report};
+use worker::{DissectConfig, DissectError, Input, Limits, Progress};
 
 use crate::{
     capturing,
     exit::{Failure, Outcome},
-    query, serving,
+    ledger, query, serving,
 };
 
 const EXAMPLES: &str = "\
@@ -90,45 +90,14 @@ pub(crate) fn run(args: Args) -> Outcome {
         Err(DissectError::Capture(error)) => Err(capturing::failure(&error)),
     };
     match args.output {
-        Output::Summary => write_ledger(&mut io::stdout(), &report, true)?,
+        Output::Summary => ledger::write(&mut io::stdout(), &report, true)?,
         // Who has seen enough does not want to know.
         _ if matches!(outcome, Err(Failure::ReaderGone)) => {}
         // Nobody is left to be told when stderr is closed.
-        _ => drop(write_ledger(&mut io::stderr(), &report, false)),
+        _ => drop(ledger::write(&mut io::stderr(), &report, false)),
     }
     outcome
 }
-
-/// Rows that are told even when they are 0.
-const ALWAYS: &[(&str, &str)] = &[("capture", "packets"), ("capture", "bytes")];
-
-/// Where everything ended: `all` rows, one a line; or a line per stage of what was counted.
-fn write_ledger(out: &mut dyn Write, report: &Report, all: bool) -> io::Result<()> {
-    let mut rows = Vec::new();
-    report.ledger.each(&mut |stage, row, count| {
-        if all || count > 0 || ALWAYS.contains(&(stage, row)) {
-            rows.push((stage, row, count));
-        }
-    });
-    rows.extend([("entries", "all", report.entries.values().sum()), ("entries", "printed", report.printed)]);
-    rows.extend(report.entries.iter().map(|(protocol, count)| ("entries", protocol.as_str(), *count)));
-    // In the order in which they come about; rows of a stage need not lie together.
-    rows.sort_by_key(|(stage, ..)| STAGES.iter().position(|known| known == stage));
-    if all {
-        for (stage, row, count) in rows {
-            writeln!(out, "{stage:8} {row:26} {count:>14}")?;
-        }
-        return out.flush();
-    }
-    for stage in rows.chunk_by(|(left, ..), (right, ..)| left == right) {
-        let counts: Vec<_> = stage.iter().map(|(_, row, count)| format!("{row} {count}")).collect();
-        writeln!(out, "{:8} {}", stage[0].0, counts.join(", "))?;
-    }
-    out.flush()
-}
-
-/// The stages of the ledger, from packets to entries.
-const STAGES: &[&str] = &["capture", "decode", "flow", "dissect", "entries"];
 
 /// A progress bar on stderr: only where a person looks at it, and entries don't run through it.
 struct Bar {

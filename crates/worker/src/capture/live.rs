@@ -85,7 +85,7 @@ impl LiveCapture {
         }
         let link_type = link_type_of(capture.get_datalink().0);
         if !flow::Decoder::supports(link_type) {
-            return Err(CaptureError::LinkType { name: name.to_owned(), link_type });
+            return Err(CaptureError::LinkType { name: name.to_owned(), link_type, place: None });
         }
         Ok(Self { name: name.to_owned(), capture, link_type, nanos_per_tick, packets: 0, bytes: 0 })
     }

@@ -12,13 +12,14 @@ mod pcapng;
 mod records;
 #[cfg(test)]
 mod tests;
+mod unpack;
 
 use std::path::PathBuf;
 
 use flow::{Frame, Ordinal};
 
 pub(crate) use bpf::FileFilter;
-pub use error::CaptureError;
+pub use error::{CaptureError, Place};
 pub(crate) use file::{CaptureFile, Position};
 pub(crate) use live::{LiveCapture, LiveOptions, wall_clock};
 
