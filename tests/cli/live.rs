@@ -8,11 +8,20 @@ use std::{
 
 use support::{
     Scratch,
-    program::{Tap, get, may_capture, note},
+    program::{Tap, get, may_capture, missing},
     watch::Watcher,
 };
 
 use crate::{kubeshark, run};
+
+/// Whether live capture can be tested; if not, that is told.
+fn may() -> bool {
+    let may = may_capture();
+    if !may {
+        missing("live capture: not run (it needs root or cap_net_raw)");
+    }
+    may
+}
 
 /// Answers every connection with one response.
 fn server() -> String {
@@ -34,8 +43,7 @@ fn server() -> String {
 
 #[test]
 fn a_filter_is_quoted_as_it_was_typed() {
-    if !may_capture() {
-        note("live capture: not run (it needs root or cap_net_raw)");
+    if !may() {
         return;
     }
     let ports = ["--listen", "127.0.0.1:0", "--worker-listen", "127.0.0.1:0"];
@@ -53,8 +61,7 @@ fn stream(entry: &serde_json::Value) -> u64 {
 
 #[test]
 fn ids_of_live_traffic_never_repeat() {
-    if !may_capture() {
-        note("live capture: not run (it needs root or cap_net_raw)");
+    if !may() {
         return;
     }
     let (address, state) = (server(), Scratch::new());
@@ -73,8 +80,7 @@ fn ids_of_live_traffic_never_repeat() {
 
 #[test]
 fn traffic_of_this_machine_is_seen() {
-    if !may_capture() {
-        note("live capture: not run (it needs root or cap_net_raw)");
+    if !may() {
         return;
     }
     let address = server();

@@ -1,5 +1,5 @@
-//! A folder of captures with truth beside them, which the project does not carry: `KUBESHARK_CORPUS` names it, or it lies
-//! in `shared/corpora` beside the checkout.
+//! A folder of captures with truth beside them, which the project does not carry: `KUBESHARK_CORPUS` names
+//! it.
 
 use std::{
     env,
@@ -12,10 +12,15 @@ use serde_json::Value;
 
 use crate::captures;
 
+/// Where it would be: what `KUBESHARK_CORPUS` names, or a folder `corpora` in a folder `shared` beside the checkout.
+pub fn place() -> PathBuf {
+    let named = env::var_os("KUBESHARK_CORPUS").map(PathBuf::from);
+    named.unwrap_or_else(|| crate::root().join("../shared/corpora"))
+}
+
 /// The folder, if there is one; if not, that is noted under `test`.
 pub fn folder(test: &str) -> Option<PathBuf> {
-    let named = env::var_os("KUBESHARK_CORPUS").map(PathBuf::from);
-    let folder = named.unwrap_or_else(|| crate::root().join("../shared/corpora"));
+    let folder = place();
     let folder = if folder.join("dev").is_dir() { folder.join("dev") } else { folder };
     if folder.is_dir() {
         return Some(folder);

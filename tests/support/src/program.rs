@@ -151,6 +151,17 @@ pub fn note(text: &str) {
     }
 }
 
+/// The same for a part that has to run wherever a change is accepted: with `KUBESHARK_TEST_STRICT=1` it is a failure.
+///
+/// # Panics
+///
+/// With `KUBESHARK_TEST_STRICT=1`.
+pub fn missing(text: &str) {
+    let strict = std::env::var_os("KUBESHARK_TEST_STRICT").is_some_and(|value| value == "1");
+    assert!(!strict, "{text}");
+    note(text);
+}
+
 /// Whether this process has `CAP_NET_RAW` (bit 13 of capabilities(7)).
 pub fn may_capture() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
