@@ -96,14 +96,22 @@ fn disordered() -> Vec<Case> {
         let mut talk = two(&[first, head() + second]);
         let carrying = talk.carrying(SERVER);
         talk.shift(carrying[0], carrying[2]);
-        cases.push(case(format!("the response's first segment, {first} bytes, comes last"), talk, &[FIRST, SECOND]));
+        cases.push(case(
+            format!("the response's first segment, {first} bytes, comes last"),
+            talk,
+            &[FIRST, SECOND],
+        ));
     }
     for cut in [1, 4, 5, 17, get("/one").len() - 1] {
         let mut talk = Talk::open();
         talk.split(CLIENT, &get("/one"), &[cut]).say(SERVER, &ok("hello")).close();
         let carrying = talk.carrying(CLIENT);
         talk.shift(carrying[0], carrying[1]);
-        cases.push(case(format!("the request's halves reversed, cut at {cut}"), talk, &["GET /one 200 hello []"]));
+        cases.push(case(
+            format!("the request's halves reversed, cut at {cut}"),
+            talk,
+            &["GET /one 200 hello []"],
+        ));
     }
     cases
 }
@@ -136,7 +144,11 @@ fn conflicting() -> Vec<Case> {
     talk.push(CLIENT, 0, ACK, &get("/bad")).say(CLIENT, &question).say(SERVER, &ok("hello")).close();
     let forged = talk.carrying(CLIENT)[0];
     talk.segments[forged].forged = true;
-    cases.push(case("forged request with a bad TCP checksum", talk, &["GET /bad 200 hello [ambiguous overlap]"]));
+    cases.push(case(
+        "forged request with a bad TCP checksum",
+        talk,
+        &["GET /bad 200 hello [ambiguous overlap]"],
+    ));
     cases
 }
 
@@ -147,7 +159,10 @@ fn midstream() -> Vec<Case> {
     cases.push(case("the capture starts at a request", talk, &["GET /one 200 hello [midstream]"]));
     for len in [1, 10, 36] {
         let mut talk = Talk::default();
-        talk.say(SERVER, &BODY.as_bytes()[..len]).say(CLIENT, &get("/two")).say(SERVER, &ok("second")).close();
+        talk.say(SERVER, &BODY.as_bytes()[..len])
+            .say(CLIENT, &get("/two"))
+            .say(SERVER, &ok("second"))
+            .close();
         cases.push(case(
             format!("the capture starts inside a response body, {len} bytes before its end"),
             talk,
@@ -175,7 +190,11 @@ fn lossy() -> Vec<Case> {
         let lost = talk.carrying(SERVER)[0];
         talk.lose(&[lost]);
         let first = format!("GET /one - [gap={cut} responseMissing]");
-        cases.push(case(format!("{cut} bytes of the response lost, its head among them"), talk, &[&first, SECOND]));
+        cases.push(case(
+            format!("{cut} bytes of the response lost, its head among them"),
+            talk,
+            &[&first, SECOND],
+        ));
     }
     cases
 }
@@ -198,7 +217,11 @@ fn long() -> Vec<Case> {
                 CLIENT => format!("- 200 body {number} [requestMissing]"),
                 SERVER => format!("GET /{number} - [gap={len} responseMissing]"),
             };
-            cases.push(Case { name: format!("segment {number} of the {side:?} lost in a long conversation"), talk, expected });
+            cases.push(Case {
+                name: format!("segment {number} of the {side:?} lost in a long conversation"),
+                talk,
+                expected,
+            });
         }
     }
     cases
@@ -269,7 +292,10 @@ fn dialogue() -> Vec<Case> {
     talk.say(CLIENT, &get("/one"));
     cases.push(case("request never answered, the capture ends", talk, &["GET /one - [responseMissing]"]));
     let mut talk = Talk::open();
-    talk.say(CLIENT, b"POST /one HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+    talk.say(
+        CLIENT,
+        b"POST /one HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n",
+    );
     talk.say(SERVER, b"HTTP/1.1 100 Continue\r\n\r\n").say(CLIENT, b"data");
     talk.say(SERVER, b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok").close();
     cases.push(case("100 Continue, then 201", talk, &["POST /one 201 ok []"]));

@@ -50,7 +50,12 @@ fn hold(cases: &[Case], dresses: &[(&str, Dress)]) {
             held += 1;
             if given != case.expected {
                 let differs = |(a, b): (&String, &String)| a != b;
-                let at = case.expected.iter().zip(&given).position(differs).unwrap_or(given.len().min(case.expected.len()));
+                let at = case
+                    .expected
+                    .iter()
+                    .zip(&given)
+                    .position(differs)
+                    .unwrap_or(given.len().min(case.expected.len()));
                 let (expected, given) = (&case.expected[at..], &given[at..]);
                 writeln!(
                     faults,
@@ -89,7 +94,11 @@ fn nothing_is_made_up_of_what_a_bad_network_left() {
         let (entries, _, result) = engine::dissect(&worse.pcap(Endian::Little, true));
         result.expect("a readable capture");
         for entry in entries {
-            let number = |text: String| text.bytes().filter(u8::is_ascii_digit).fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+            let number = |text: String| {
+                text.bytes()
+                    .filter(u8::is_ascii_digit)
+                    .fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'))
+            };
             let asked = number(entry["request"]["url"].to_string());
             let answered = number(String::from_utf8_lossy(&engine::body(&entry["response"])).into_owned());
             match engine::flags(&entry).is_empty() {
@@ -120,7 +129,8 @@ fn every_carrier_brings_the_exchange() {
         Carrier::Sll2,
         Carrier::Raw,
     ];
-    let mut dresses: Vec<_> = carriers.iter().flat_map(|&carrier| [("IPv4", v4(carrier)), ("IPv6", v6(carrier))]).collect();
+    let mut dresses: Vec<_> =
+        carriers.iter().flat_map(|&carrier| [("IPv4", v4(carrier)), ("IPv6", v6(carrier))]).collect();
     dresses.push(("hop-by-hop", v6(Carrier::HopByHop)));
     dresses.push(("fragments", v4(Carrier::Fragments { reversed: false })));
     dresses.push(("fragments, the last one first", v4(Carrier::Fragments { reversed: true })));

@@ -21,7 +21,12 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         let bytes = std::fs::read(case.input().expect("a capture")).expect("a readable capture");
         let mut capture = Capture::read(&bytes);
         capture.frames.truncate(8);
-        [capture.pcap(Endian::Little, true), capture.pcap(Endian::Big, false), capture.pcapng(Endian::Little), capture.pcapng(Endian::Big)]
+        [
+            capture.pcap(Endian::Little, true),
+            capture.pcap(Endian::Big, false),
+            capture.pcapng(Endian::Little),
+            capture.pcapng(Endian::Big),
+        ]
     };
     captures::all().iter().flat_map(forms).collect()
 }

@@ -2,8 +2,8 @@
 
 use dissect::{Context, Counters, Session};
 use flow::{
-    Close, Closing, Data, Decoder, Direction, FlowCounters, FlowHandler, FlowKey, FlowTable, Frame, Gap, Layer4, Limits,
-    Opening, Ordinal, Packet, Peer, TcpFields, Timestamp, Transport,
+    Close, Closing, Data, Decoder, Direction, FlowCounters, FlowHandler, FlowKey, FlowTable, Frame, Gap,
+    Layer4, Limits, Opening, Ordinal, Packet, Peer, TcpFields, Timestamp, Transport,
 };
 
 /// Takes what it gets, and checks that it is told in good order.
@@ -46,7 +46,8 @@ impl FlowHandler for Sink {
 pub(crate) fn frames(input: &[u8]) {
     let Some((link_type, mut rest)) = input.split_first_chunk::<2>() else { return };
     let limits = Limits { datagrams: 4, datagram_bytes: 70_000, fragments: 8, flows: 8, ..Limits::default() };
-    let (mut decoder, mut table, mut sink) = (Decoder::new(&limits), FlowTable::new(&limits), Sink::default());
+    let (mut decoder, mut table, mut sink) =
+        (Decoder::new(&limits), FlowTable::new(&limits), Sink::default());
     let (mut ordinal, mut at) = (0, 0);
     while let Some((len, after)) = rest.split_first_chunk::<2>() {
         let len = usize::from(u16::from_le_bytes(*len)).min(after.len());
@@ -80,7 +81,14 @@ pub(crate) fn frames(input: &[u8]) {
 
 /// Segments of two connections, ten bytes each: flags, sequence and acknowledgment near each other, length, cut, wait.
 pub(crate) fn segments(input: &[u8]) {
-    let limits = Limits { half_bytes: 4096, half_segments: 16, shard_bytes: 8192, flows: 2, history: 64, ..Limits::default() };
+    let limits = Limits {
+        half_bytes: 4096,
+        half_segments: 16,
+        shard_bytes: 8192,
+        flows: 2,
+        history: 64,
+        ..Limits::default()
+    };
     let (mut table, mut sink) = (FlowTable::new(&limits), Sink::default());
     let (mut ordinal, mut at) = (0, 0);
     let payload: Vec<u8> = (0..2048).map(|at| at as u8).collect();
@@ -92,7 +100,11 @@ pub(crate) fn segments(input: &[u8]) {
             table.tick(ordinal, Timestamp(at), &mut sink);
         }
         let base = if kind & 0x02 != 0 { 0xffff_ff00_u32 } else { 1000 };
-        let near = |high: u8, low: u8| base.wrapping_add_signed(i32::from(i16::from_be_bytes([high, low])) * if kind & 0x80 != 0 { 65_536 } else { 1 });
+        let near = |high: u8, low: u8| {
+            base.wrapping_add_signed(
+                i32::from(i16::from_be_bytes([high, low])) * if kind & 0x80 != 0 { 65_536 } else { 1 },
+            )
+        };
         let peer = |last: u8| Peer { ip: std::net::IpAddr::from([10, 0, 0, last]), port: 80 };
         let (key, _) = FlowKey::of(peer(1), peer(2 + (kind >> 2 & 3)), Transport::Tcp, 0);
         let start = usize::from(content) * 3;
@@ -164,8 +176,12 @@ fn session(transport: Transport, mut rest: &[u8]) {
         }
         if transport == Transport::Udp || !bytes.is_empty() {
             delivered += bytes.len() as u64;
-            let (overlap, cut) = (kind & 0x10 != 0, u32::from(transport == Transport::Udp && kind & 0x02 != 0));
-            session.data(&Data { direction, ordinal, at: time, overlap, ambiguous: false, cut, bytes }, &mut context);
+            let (overlap, cut) =
+                (kind & 0x10 != 0, u32::from(transport == Transport::Udp && kind & 0x02 != 0));
+            session.data(
+                &Data { direction, ordinal, at: time, overlap, ambiguous: false, cut, bytes },
+                &mut context,
+            );
         }
         if session.waits() && kind & 0x04 != 0 {
             at += 5_000_000_000;

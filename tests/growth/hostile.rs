@@ -74,7 +74,10 @@ fn headers(n: usize) -> Capture {
 
 fn chunks(n: usize) -> Capture {
     let chunks = "1\r\nx\r\n".repeat(n);
-    dressed(&said(Side::Server, format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}").as_bytes()))
+    dressed(&said(
+        Side::Server,
+        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}").as_bytes(),
+    ))
 }
 
 fn unanswered(n: usize) -> Capture {
@@ -90,26 +93,31 @@ fn pointers(n: usize) -> Capture {
         message.extend([1, b'b', 0xc0 | (name >> 8) as u8, name as u8, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0]);
         name = here;
     }
-    let frame = |number: usize| {
-        message_frame(number, craft::udp(53, 4000 + number as u16, &message))
-    };
+    let frame = |number: usize| message_frame(number, craft::udp(53, 4000 + number as u16, &message));
     Capture { link_type: 101, frames: (0..n).map(frame).collect() }
 }
 
 fn message_frame(number: usize, datagram: Vec<u8>) -> Frame {
-    Frame { at: number as u64 * 1000, bytes: craft::ipv4(&[10, 0, 0, 1], &[10, 0, 0, 2], 17, 1, 0, &datagram) }
+    Frame {
+        at: number as u64 * 1000,
+        bytes: craft::ipv4(&[10, 0, 0, 1], &[10, 0, 0, 2], 17, 1, 0, &datagram),
+    }
 }
 
 fn fragments(n: usize) -> Capture {
     let fragment = |id: usize| {
-        let bytes = craft::ipv4(&[10, 0, 0, (id >> 16) as u8], &[10, 0, 1, 2], 17, id as u16, 0x2001, &[7; 64]);
+        let bytes =
+            craft::ipv4(&[10, 0, 0, (id >> 16) as u8], &[10, 0, 1, 2], 17, id as u16, 0x2001, &[7; 64]);
         Frame { at: id as u64 * 1000, bytes }
     };
     Capture { link_type: 101, frames: (0..n).map(fragment).collect() }
 }
 
 fn half_open(n: usize) -> Capture {
-    Capture { link_type: 101, frames: (0..n).map(|number| Frame { at: number as u64 * 1000, bytes: syn(number) }).collect() }
+    Capture {
+        link_type: 101,
+        frames: (0..n).map(|number| Frame { at: number as u64 * 1000, bytes: syn(number) }).collect(),
+    }
 }
 
 /// A SYN from a client of its own.
@@ -141,7 +149,11 @@ pub(crate) fn flood(file: &Path, n: usize) {
         let at = 1_700_000_000_000_000_000 + number as u64 * step;
         let mut frame = |bytes: &[u8]| {
             let len = bytes.len() as u32;
-            write(&[(at / 1_000_000_000) as u32, (at % 1_000_000_000) as u32, len, len].map(u32::to_le_bytes).concat());
+            write(
+                &[(at / 1_000_000_000) as u32, (at % 1_000_000_000) as u32, len, len]
+                    .map(u32::to_le_bytes)
+                    .concat(),
+            );
             write(bytes);
         };
         if number % every == 0 {

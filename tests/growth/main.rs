@@ -43,7 +43,12 @@ fn work_grows_with_the_input() {
     for (name, n, make) in hostile::ALL {
         let work = [1, 2, 4].map(|times| instructions(&scratch, &make(n * times)).saturating_sub(none));
         let ratios = [work[1] as f64 / work[0] as f64, work[2] as f64 / work[1] as f64];
-        println!("{name}: {:?} million instructions for {n}, twice and four times as many: ×{:.2}, ×{:.2}", work.map(|it| it / 1_000_000), ratios[0], ratios[1]);
+        println!(
+            "{name}: {:?} million instructions for {n}, twice and four times as many: ×{:.2}, ×{:.2}",
+            work.map(|it| it / 1_000_000),
+            ratios[0],
+            ratios[1]
+        );
         if ratios.iter().any(|&ratio| ratio > RATIO) {
             faults.push(format!("{name}: {ratios:?}"));
         }

@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flow::{Closing, Data, Decoder, Direction, FlowHandler, FlowTable, Frame, Gap, Limits, Opening, Ordinal, Timestamp, Transport};
+use flow::{
+    Closing, Data, Decoder, Direction, FlowHandler, FlowTable, Frame, Gap, Limits, Opening, Ordinal,
+    Timestamp, Transport,
+};
 use plan::Order;
 use serde_json::{Value, json};
 use support::{Scratch, corpus, pcap::Capture, program};
@@ -67,13 +70,15 @@ impl FlowHandler for Reader {
 
 fn read(capture: &Capture) -> HashMap<(bool, u16), Read> {
     let limits = Limits::default();
-    let (mut decoder, mut table, mut reader) = (Decoder::new(&limits), FlowTable::new(&limits), Reader::default());
+    let (mut decoder, mut table, mut reader) =
+        (Decoder::new(&limits), FlowTable::new(&limits), Reader::default());
     let (mut ordinal, mut at) = (0, Timestamp(0));
     for frame in &capture.frames {
         ordinal += 1;
         at = Timestamp(frame.at as i64);
         let wire_len = frame.bytes.len() as u32;
-        let frame = Frame { ordinal, at, interface: 0, link_type: capture.link_type, wire_len, bytes: &frame.bytes };
+        let frame =
+            Frame { ordinal, at, interface: 0, link_type: capture.link_type, wire_len, bytes: &frame.bytes };
         if let Some(packet) = decoder.decode(&frame) {
             table.packet(&packet, &mut reader);
         }
@@ -114,7 +119,9 @@ fn ask(scratch: &Scratch, plan: &Value) -> Result<(Capture, Value), String> {
     let plan = scratch.file("plan.json", plan.to_string().as_bytes());
     let (capture, answers) = (scratch.path().join("all.pcap"), scratch.path().join("answers.json"));
     let namespace = ["--user", "--map-root-user", "--net"];
-    let may = |options: &[&str]| Command::new("unshare").args(options).arg("true").output().is_ok_and(|ran| ran.status.success());
+    let may = |options: &[&str]| {
+        Command::new("unshare").args(options).arg("true").output().is_ok_and(|ran| ran.status.success())
+    };
     let options = if may(&namespace[2..]) { &namespace[2..] } else { &namespace[..] };
     if !may(options) {
         return Err("network namespaces may not be made here".into());
@@ -143,7 +150,8 @@ fn we_read_what_the_kernel_reads() {
         for (case, answer) in cases.iter().zip(answers[kind].as_array().expect("answers")) {
             let port = case["port"].as_u64().expect("a port") as u16;
             let own = ours.get(&(is_udp, port));
-            let theirs: Option<Vec<u8>> = answer.as_str().map(|text| text.chars().map(|char| char as u8).collect());
+            let theirs: Option<Vec<u8>> =
+                answer.as_str().map(|text| text.chars().map(|char| char as u8).collect());
             if own.map(|read| &read.bytes) == theirs.as_ref() {
                 same += 1;
                 missing += u32::from(theirs.is_none());
@@ -151,7 +159,8 @@ fn we_read_what_the_kernel_reads() {
                 flagged += 1;
                 println!("read otherwise, and flagged: {}", case["name"]);
             } else {
-                let text = |bytes: Option<&Vec<u8>>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+                let text =
+                    |bytes: Option<&Vec<u8>>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
                 faults.push(format!(
                     "{}: the kernel read {:?}, we {:?}",
                     case["name"],
@@ -160,8 +169,17 @@ fn we_read_what_the_kernel_reads() {
                 ));
             }
         }
-        println!("{kind}: {} of {} as the kernel reads them ({missing} dropped by both), {flagged} otherwise and flagged", same, cases.len());
+        println!(
+            "{kind}: {} of {} as the kernel reads them ({missing} dropped by both), {flagged} otherwise and flagged",
+            same,
+            cases.len()
+        );
     }
     println!("{} packets, {:?}", capture.frames.len(), since.elapsed());
-    assert!(faults.is_empty(), "{} unflagged mismatches:\n{}", faults.len(), faults[..faults.len().min(30)].join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{} unflagged mismatches:\n{}",
+        faults.len(),
+        faults[..faults.len().min(30)].join("\n")
+    );
 }

@@ -56,7 +56,9 @@ pub(crate) fn segments(pieces: &[Piece], order: Order) -> (Vec<(usize, String)>,
     let end = pieces.iter().map(|piece| piece.1).max().unwrap_or(0);
     let at = |step: usize| 1 + step * STEP;
     let segment = |letter: u8, from: usize, to: usize| {
-        let byte = |offset: usize| if matches!(order, Order::Agreeing) { b'a' + (offset % 26) as u8 } else { letter };
+        let byte = |offset: usize| {
+            if matches!(order, Order::Agreeing) { b'a' + (offset % 26) as u8 } else { letter }
+        };
         (from, (from..to).map(|offset| char::from(byte(offset))).collect::<String>())
     };
     let mut sent: Vec<_> =
@@ -77,7 +79,8 @@ pub(crate) fn fragments(pieces: &[Piece], port: u16, first: bool) -> Vec<(usize,
         (8 + piece.0 * 8, piece.1 < end, letter.to_string().repeat((piece.1 - piece.0) * 8))
     };
     let len = (8 + end * 8) as u16;
-    let header: String = [port, 9000, len, 0].map(u16::to_be_bytes).concat().iter().map(|&byte| char::from(byte)).collect();
+    let header: String =
+        [port, 9000, len, 0].map(u16::to_be_bytes).concat().iter().map(|&byte| char::from(byte)).collect();
     let mut sent: Vec<_> = pieces.iter().zip('A'..).map(|(piece, letter)| fragment(letter, piece)).collect();
     sent.insert(if first { 0 } else { sent.len() }, (0, true, header));
     sent.extend(holes(pieces).iter().map(|hole| fragment('.', hole)));

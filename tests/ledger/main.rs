@@ -25,7 +25,10 @@ fn capinfos(file: &Path) -> Option<(u64, u64)> {
 /// The bytes that a plain pcap with this many packets holds of them; `None` for other files.
 fn captured_bytes(file: &Path, packets: u64) -> Option<u64> {
     let bytes = std::fs::read(file).ok()?;
-    let is_pcap = matches!(bytes.get(..4)?, [0xd4, 0xc3, 0xb2, 0xa1] | [0xa1, 0xb2, 0xc3, 0xd4] | [0x4d, 0x3c, 0xb2, 0xa1]);
+    let is_pcap = matches!(
+        bytes.get(..4)?,
+        [0xd4, 0xc3, 0xb2, 0xa1] | [0xa1, 0xb2, 0xc3, 0xd4] | [0x4d, 0x3c, 0xb2, 0xa1]
+    );
     is_pcap.then(|| bytes.len() as u64 - 24 - 16 * packets)
 }
 
@@ -63,7 +66,10 @@ fn tshark_disagrees(ledger: &Ledger, truth: &Value) -> Vec<String> {
         faults.push(format!("tshark saw {lost} segments lost, we no gap"));
     }
     if sum("lost") == 0 && ledger.flow.gaps > 0 {
-        faults.push(format!("tshark saw nothing lost, we {} gaps of {} bytes", ledger.flow.gaps, ledger.flow.gap_bytes));
+        faults.push(format!(
+            "tshark saw nothing lost, we {} gaps of {} bytes",
+            ledger.flow.gaps, ledger.flow.gap_bytes
+        ));
     }
     if sum("retrans") == 0 && ledger.flow.duplicate > 0 {
         faults.push(format!("tshark saw nothing sent again, we {} bytes", ledger.flow.duplicate));

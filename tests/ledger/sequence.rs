@@ -4,8 +4,8 @@
 use std::{collections::HashMap, fs, path::Path};
 
 use flow::{
-    Closing, Data, Decoder, Direction, FlowHandler, FlowKey, FlowTable, Frame, Gap, Layer4, Limits, Opening, Ordinal,
-    Packet, TcpFields, Timestamp,
+    Closing, Data, Decoder, Direction, FlowHandler, FlowKey, FlowTable, Frame, Gap, Layer4, Limits, Opening,
+    Ordinal, Packet, TcpFields, Timestamp,
 };
 
 /// By flow: both ends with their ports and the realm.

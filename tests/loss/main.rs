@@ -1,13 +1,7 @@
 //! Nothing is lost of live traffic: what nginx logged and dnsperf asked is what we show. Of an impaired copy of the same
 //! packets we show what is there, and say what is not.
 
-use std::{
-    collections::HashMap,
-    fs,
-    path::Path,
-    process::Command,
-    time::Duration,
-};
+use std::{collections::HashMap, fs, path::Path, process::Command, time::Duration};
 
 use serde_json::Value;
 use support::{
@@ -18,14 +12,20 @@ use support::{
 
 /// Runs the traffic; the reason where that can't be.
 fn traffic(directory: &Path) -> Result<(), String> {
-    let is_there = |name: &&str| Command::new("sh").args(["-c", &format!("command -v {name}")]).output().is_ok_and(|it| it.status.success());
+    let is_there = |name: &&str| {
+        Command::new("sh")
+            .args(["-c", &format!("command -v {name}")])
+            .output()
+            .is_ok_and(|it| it.status.success())
+    };
     let needed = ["nginx", "wrk", "dnsmasq", "dnsperf", "tcpdump", "ip", "nsenter", "curl"];
     let missing: Vec<_> = needed.iter().filter(|name| !is_there(name)).copied().collect();
     if !missing.is_empty() {
         return Err(format!("{} not installed", missing.join(", ")));
     }
     let options = ["--net", "--pid", "--fork", "--kill-child", "--mount-proc"];
-    let may = Command::new("unshare").args(options).arg("true").output().is_ok_and(|ran| ran.status.success());
+    let may =
+        Command::new("unshare").args(options).arg("true").output().is_ok_and(|ran| ran.status.success());
     if !may {
         return Err("network namespaces may not be made here".into());
     }
@@ -43,7 +43,8 @@ fn read(path: std::path::PathBuf) -> String {
 
 /// The value of a counter in what `/metrics` said: the sum of the lines that contain all of `words`.
 fn metric(metrics: &str, words: &[&str]) -> u64 {
-    let lines = metrics.lines().filter(|line| !line.starts_with('#') && words.iter().all(|word| line.contains(word)));
+    let lines =
+        metrics.lines().filter(|line| !line.starts_with('#') && words.iter().all(|word| line.contains(word)));
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
 }
 
@@ -74,7 +75,8 @@ fn live_traffic_is_shown_and_impaired_traffic_is_not_made_up() {
     let lines = read(directory.join("access.log")).lines().count();
     let report = read(directory.join("dnsperf.out"));
     let completed = report.lines().find_map(|line| line.trim().strip_prefix("Queries completed:"));
-    let asked: usize = completed.and_then(|text| text.split_whitespace().next()?.parse().ok()).expect("a report of dnsperf");
+    let asked: usize =
+        completed.and_then(|text| text.split_whitespace().next()?.parse().ok()).expect("a report of dnsperf");
     assert!(lines > 500 && asked > 2500, "too little traffic: {lines} lines, {asked} questions");
 
     let metrics = read(directory.join("metrics"));
@@ -83,7 +85,9 @@ fn live_traffic_is_shown_and_impaired_traffic_is_not_made_up() {
     let (entries, _, result) = engine::dissect(&capture.pcap(Endian::Little, true));
     result.expect("a readable capture");
     let (http, dns) = (whole(&entries, "http").count(), whole(&entries, "dns").count());
-    println!("nginx logged {lines}, dnsperf had {asked} answers; live {paired} pairs ({lost} packets dropped), from the file {http} and {dns}");
+    println!(
+        "nginx logged {lines}, dnsperf had {asked} answers; live {paired} pairs ({lost} packets dropped), from the file {http} and {dns}"
+    );
     assert_eq!((http, dns), (lines, asked), "the capture that tcpdump wrote");
     assert_eq!(paired, (lines + asked) as u64, "captured live; packets dropped: {lost}\n{metrics}");
 

@@ -55,7 +55,9 @@ pub(crate) fn hold(protocol: Protocol, truth: &Value, entries: &[Value]) -> Opti
             (rows.iter().filter(|row| !row[0].is_null()).map(row).collect(), requests(entries, false))
         }
         (_, Some(_)) => return None,
-        (Protocol::Http, None) => (array(&truth[key]["transactions"], wanted_request), requests(entries, true)),
+        (Protocol::Http, None) => {
+            (array(&truth[key]["transactions"], wanted_request), requests(entries, true))
+        }
         (Protocol::Orphans, None) => {
             let given = http(entries).filter(|entry| entry["request"].is_null());
             let given = given.map(|entry| text(&entry["response"]["status"])).collect();
@@ -108,14 +110,16 @@ fn http(entries: &[Value]) -> impl Iterator<Item = &Value> {
 }
 
 fn wanted_request(it: &Value) -> Option<String> {
-    let [client, server, method, uri, status] = ["client", "server", "method", "uri", "status"].map(|key| text(&it[key]));
+    let [client, server, method, uri, status] =
+        ["client", "server", "method", "uri", "status"].map(|key| text(&it[key]));
     Some(format!("{client} {server} {method} {uri} {status}"))
 }
 
 fn requests(entries: &[Value], with_ends: bool) -> Vec<String> {
     let line = |entry: &Value| {
         let (request, response) = (&entry["request"], &entry["response"]);
-        let asked = format!("{} {} {}", text(&request["method"]), text(&request["url"]), text(&response["status"]));
+        let asked =
+            format!("{} {} {}", text(&request["method"]), text(&request["url"]), text(&response["status"]));
         if with_ends { format!("{} {} {asked}", end(&entry["src"]), end(&entry["dst"])) } else { asked }
     };
     http(entries).filter(|entry| !entry["request"].is_null()).map(line).collect()
@@ -153,7 +157,8 @@ fn domain(value: &Value) -> String {
 }
 
 fn records(value: &Value) -> String {
-    let mut records = array(value, |record| Some(format!("{}/{}", domain(&record["name"]), kind(&record["type"]))));
+    let mut records =
+        array(value, |record| Some(format!("{}/{}", domain(&record["name"]), kind(&record["type"]))));
     records.sort();
     records.join(",")
 }
@@ -173,7 +178,8 @@ fn answers(entries: &[Value]) -> Vec<String> {
     let other = |entry: &Value| {
         let udp = entry["stream"].as_str().is_some_and(|stream| stream.contains("_udp"));
         let ports = [&entry["src"]["port"], &entry["dst"]["port"]].map(text);
-        ports[1] == "5353" || udp && (ports[1] == "5355" || ports.contains(&"137".to_owned()))
+        ports[1] == "5353"
+            || udp && (ports[1] == "5355" || ports.contains(&"137".to_owned()))
             || ports[0] == "5353" && ports[1] != "53"
     };
     let line = |entry: &Value| {
@@ -182,10 +188,17 @@ fn answers(entries: &[Value]) -> Vec<String> {
         let question = &of["questions"][0];
         let asked = format!("{} {}", domain(&question["name"]), kind(&question["type"]));
         let code = response["code"].as_str().unwrap_or_default().trim();
-        let code = CODES.iter().position(|&name| name == code).map_or(code.to_owned(), |code| code.to_string());
-        format!("{} {} {asked} {code} [{}]", end(&entry["src"]), end(&entry["dst"]), records(&response["answers"]))
+        let code =
+            CODES.iter().position(|&name| name == code).map_or(code.to_owned(), |code| code.to_string());
+        format!(
+            "{} {} {asked} {code} [{}]",
+            end(&entry["src"]),
+            end(&entry["dst"]),
+            records(&response["answers"])
+        )
     };
-    let is_dns = |entry: &&Value| entry["protocol"]["name"] == "dns" && !entry["response"].is_null() && !other(entry);
+    let is_dns =
+        |entry: &&Value| entry["protocol"]["name"] == "dns" && !entry["response"].is_null() && !other(entry);
     entries.iter().filter(is_dns).map(line).collect()
 }
 

@@ -17,7 +17,8 @@ struct Known {
 }
 
 fn known() -> Vec<Known> {
-    let text = std::fs::read_to_string(support::root().join("docs/correctness.md")).expect("docs/correctness.md");
+    let text =
+        std::fs::read_to_string(support::root().join("docs/correctness.md")).expect("docs/correctness.md");
     let row = |row: &str| {
         let mut cells = row.split('|').map(|cell| cell.trim().trim_matches('`').to_owned());
         let (file, what, who) = (cells.next()?, cells.next()?, cells.next()?);
@@ -46,7 +47,9 @@ fn the_corpus_reads_as_others_read_it() {
         let name = captures::name_of(&file);
         let (entries, _, _) = engine::dissect_file(&file);
         for protocol in Protocol::ALL {
-            let Some(Answer { matched, missing, extra }) = compare::hold(protocol, &truth, &entries) else { continue };
+            let Some(Answer { matched, missing, extra }) = compare::hold(protocol, &truth, &entries) else {
+                continue;
+            };
             let total = totals.entry(protocol.name()).or_default();
             total.matched += matched;
             if missing.is_empty() && extra.is_empty() {
@@ -56,14 +59,18 @@ fn the_corpus_reads_as_others_read_it() {
             match known.iter().position(|it| it.file == name && it.what == protocol.name()) {
                 Some(place) if known.remove(place).ours => total.ours += missing.len() + extra.len(),
                 Some(_) => {}
-                None => writeln!(told, "{name}: {}\n  missing {missing:?}\n  extra   {extra:?}", protocol.name())
-                    .expect("memory"),
+                None => {
+                    writeln!(told, "{name}: {}\n  missing {missing:?}\n  extra   {extra:?}", protocol.name())
+                        .expect("memory")
+                }
             }
         }
     }
     let mut transactions = Total::default();
     for (protocol, Total { matched, differ, ours }) in totals {
-        println!("{protocol}: {matched} as the truth, {differ} not; in {ours} of these we are right, or as right");
+        println!(
+            "{protocol}: {matched} as the truth, {differ} not; in {ours} of these we are right, or as right"
+        );
         if protocol != "bodies" {
             transactions.matched += matched + ours;
             transactions.differ += differ - ours;

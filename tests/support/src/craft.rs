@@ -91,7 +91,15 @@ impl Talk {
     pub fn push(&mut self, from: Side, sequence: i64, flags: u8, payload: &[u8]) -> &mut Self {
         let acknowledgment = self.sent[from.other() as usize];
         let payload = payload.to_vec();
-        self.segments.push(Segment { from, sequence, acknowledgment, flags, payload, forged: false, wait: 1 });
+        self.segments.push(Segment {
+            from,
+            sequence,
+            acknowledgment,
+            flags,
+            payload,
+            forged: false,
+            wait: 1,
+        });
         self
     }
 
@@ -186,7 +194,9 @@ impl Dress {
         for (number, segment) in segments.iter().enumerate() {
             at += segment.wait * 1_000_000;
             let packets = self.packets(segment, number as u16 + 1);
-            frames.extend(packets.into_iter().map(|bytes| Frame { at, bytes: self.carry(segment.from, bytes) }));
+            frames.extend(
+                packets.into_iter().map(|bytes| Frame { at, bytes: self.carry(segment.from, bytes) }),
+            );
         }
         let link_type = match self.carrier {
             Carrier::Sll => 113,
@@ -206,7 +216,9 @@ impl Dress {
             let body = if hop_by_hop { [&[6, 0, 1, 4, 0, 0, 0, 0], &tcp[..]].concat() } else { tcp };
             return vec![ipv6(&from, &to, if hop_by_hop { 0 } else { 6 }, &body)];
         }
-        let Carrier::Fragments { reversed } = self.carrier else { return vec![ipv4(&from, &to, 6, id, 0, &tcp)] };
+        let Carrier::Fragments { reversed } = self.carrier else {
+            return vec![ipv4(&from, &to, 6, id, 0, &tcp)];
+        };
         let pieces: Vec<_> = tcp.chunks(16).collect();
         let last = pieces.len() - 1;
         let fragment = |(number, piece): (usize, &&[u8])| {
@@ -229,7 +241,8 @@ impl Dress {
     }
 
     fn tcp(&self, segment: &Segment) -> Vec<u8> {
-        let absolute = |side: Side, offset: i64| self.initial[side as usize].wrapping_add(1).wrapping_add(offset as u32);
+        let absolute =
+            |side: Side, offset: i64| self.initial[side as usize].wrapping_add(1).wrapping_add(offset as u32);
         let ports = if segment.from == Side::Client { [CLIENT_PORT, 80] } else { [80, CLIENT_PORT] };
         let acknowledgment =
             if segment.flags & ACK == 0 { 0 } else { absolute(segment.from.other(), segment.acknowledgment) };
@@ -247,7 +260,8 @@ impl Dress {
     /// Puts an IP packet into its frame.
     fn carry(&self, from: Side, ip: Vec<u8>) -> Vec<u8> {
         let kind: [u8; 2] = if self.v6 { [0x86, 0xdd] } else { [8, 0] };
-        let ethernet = |middle: &[u8], ip: &[u8]| [&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2], middle, ip].concat();
+        let ethernet =
+            |middle: &[u8], ip: &[u8]| [&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2], middle, ip].concat();
         let nodes = if from == Side::Client { [1, 2] } else { [2, 1] };
         let outer = |protocol: u8, body: &[u8]| {
             let packet = ipv4(&[192, 168, 7, nodes[0]], &[192, 168, 7, nodes[1]], protocol, 77, 0, body);
@@ -257,12 +271,18 @@ impl Dress {
         match self.carrier {
             Carrier::Vlan => ethernet(&[&[0x81, 0, 0, 42][..], &kind].concat(), &ip),
             Carrier::QinQ => ethernet(&[&[0x88, 0xa8, 0, 7, 0x81, 0, 0, 42][..], &kind].concat(), &ip),
-            Carrier::Vxlan(port) => outer(17, &udp(50_000, port, &[&[8, 0, 0, 0, 0, 0, 7, 0][..], &inner].concat())),
-            Carrier::Geneve => outer(17, &udp(50_000, 6081, &[&[0, 0, 0x65, 0x58, 0, 0, 7, 0][..], &inner].concat())),
+            Carrier::Vxlan(port) => {
+                outer(17, &udp(50_000, port, &[&[8, 0, 0, 0, 0, 0, 7, 0][..], &inner].concat()))
+            }
+            Carrier::Geneve => {
+                outer(17, &udp(50_000, 6081, &[&[0, 0, 0x65, 0x58, 0, 0, 7, 0][..], &inner].concat()))
+            }
             Carrier::Gre => outer(47, &[&[0, 0][..], &kind, &ip].concat()),
             Carrier::IpInIp => outer(if self.v6 { 41 } else { 4 }, &ip),
             Carrier::Sll => [&[0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0][..], &kind, &ip].concat(),
-            Carrier::Sll2 => [&kind[..], &[0, 0, 0, 0, 0, 3, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0], &ip].concat(),
+            Carrier::Sll2 => {
+                [&kind[..], &[0, 0, 0, 0, 0, 3, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0], &ip].concat()
+            }
             Carrier::Raw => ip,
             Carrier::Ethernet | Carrier::HopByHop | Carrier::Fragments { .. } => inner,
         }

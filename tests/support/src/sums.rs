@@ -14,7 +14,10 @@ pub fn of(report: &Report) -> Vec<(&'static str, u64, u64)> {
     let decode_ends: Vec<_> = {
         let mut names = Vec::new();
         decode.each(&mut |name, _| names.push(name));
-        names.into_iter().filter(|name| !name.starts_with("frames") && !name.starts_with("frameB") && !is_held(name)).collect()
+        names
+            .into_iter()
+            .filter(|name| !name.starts_with("frames") && !name.starts_with("frameB") && !is_held(name))
+            .collect()
     };
     let bytes = flow.delivered
         + flow.duplicate
@@ -25,7 +28,8 @@ pub fn of(report: &Report) -> Vec<(&'static str, u64, u64)> {
         + flow.late
         + flow.on_reset
         + flow.after_close;
-    let closed = ["closedFinished", "closedReset", "closedIdle", "closedEvicted", "closedReused", "closedAtEnd"];
+    let closed =
+        ["closedFinished", "closedReset", "closedIdle", "closedEvicted", "closedReused", "closedAtEnd"];
     let dissect_flows: u64 = dissect.flows.iter().sum::<u64>() + dissect.flows_unknown + dissect.flows_silent;
     let dissect_bytes =
         dissect.bytes_dissected + dissect.bytes_skipped + dissect.bytes_unknown + dissect.bytes_unfinished;
@@ -38,7 +42,11 @@ pub fn of(report: &Report) -> Vec<(&'static str, u64, u64)> {
         ("payload of TCP = the rows of flows", flow.tcp_bytes, bytes),
         ("nothing is held at the end", flow.held + flow.held_segments, 0),
         ("datagrams = delivered + copied", flow.datagrams, flow.datagrams_delivered + flow.datagrams_copied),
-        ("flows opened = closed", flow.tcp_opened + flow.udp_opened, rows(&|visit| flow.each(visit), &closed)),
+        (
+            "flows opened = closed",
+            flow.tcp_opened + flow.udp_opened,
+            rows(&|visit| flow.each(visit), &closed),
+        ),
         ("no flow is open at the end", ledger.open_flows, 0),
         ("flows dissected = flows opened", dissect_flows, flow.tcp_opened + flow.udp_opened),
         ("bytes dissected = bytes delivered", dissect_bytes, flow.delivered + flow.datagram_bytes),

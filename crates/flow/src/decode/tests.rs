@@ -154,7 +154,11 @@ fn shims_and_tunnels() {
         ("VXLAN's port only", udp4(4789, b"hello"), "10.0.9.1:40000-10.0.9.2:4789 hello".to_owned()),
         ("GENEVE", udp4(6081, &geneve), tunnel(V4)),
         ("GRE in UDP", udp4(4754, &join(&[&[0x20, 0, 8, 0, 0, 0, 0, 7], &plain()])), tunnel(V4)),
-        ("GRE in UDP, not", udp4(4754, b"hello, world"), "10.0.9.1:40000-10.0.9.2:4754 hello, world".to_owned()),
+        (
+            "GRE in UDP, not",
+            udp4(4754, b"hello, world"),
+            "10.0.9.1:40000-10.0.9.2:4754 hello, world".to_owned(),
+        ),
         ("AYIYA", udp4(5072, &join(&[&[0x21, 0x52, 0x11, 41, 0, 0, 0, 0], &[7; 24], &plain6()])), tunnel(V6)),
         ("GTP-U", udp4(2152, &gtp), tunnel(V4)),
         ("Teredo", udp4(3544, &join(&[&[0, 0, 1, 1, 1, 1, 1, 1], &plain6()])), tunnel(V6)),

@@ -122,7 +122,11 @@ fn flows_end_and_succeed_each_other() {
             "> S 99\ntick 31000\n> 100 'a",
             "open low; Idle; open low midstream; >a; EndOfCapture",
         ),
-        ("queued beyond the end", "> S 99\n> 110 'late\n> F 100 'ab\n> 106 'x", "open low; >ab; >end; EndOfCapture"),
+        (
+            "queued beyond the end",
+            "> S 99\n> 110 'late\n> F 100 'ab\n> 106 'x",
+            "open low; >ab; >end; EndOfCapture",
+        ),
         ("idle", "> 1 'a\ntick 200000\n> 2 'b\ntick 299000\ntick 2000", "open low midstream; >a; >b; Idle"),
     ];
     for (name, script, expected) in cases {
@@ -166,7 +170,10 @@ fn holes_become_gaps() {
         assert_eq!(told, format!("open low; <x; {expected}; EndOfCapture"), "{name}");
     }
     let told = run(&format!("{HANDSHAKE}< 500 'x a106\n> 106 'g\n< 501 'y a107\ntick 1001"));
-    assert_eq!(told, "open low; <x; <y; >gap 6; >g; EndOfCapture", "acknowledged before there was anything behind it");
+    assert_eq!(
+        told, "open low; <x; <y; >gap 6; >g; EndOfCapture",
+        "acknowledged before there was anything behind it"
+    );
     let told = run(&format!("{HANDSHAKE}> 103 'def\n< 500 'x a106\n{}", more(64)));
     assert!(told.ends_with("<y; >gap 3; >def; EndOfCapture"), "after 64 packets: {told}");
     let cases = [
