@@ -102,7 +102,9 @@ mod tests {
         ] {
             assert_eq!(with(advertise, listen).as_deref(), Ok(ip_and_worker), "{advertise:?} on {listen}");
         }
-        for wrong in ["", ":1", "a:", "a:0", "a:b", "a/b", "a b", "0.0.0.0", "0.0.0.0:1", "::", "[::]:1", "a:b:1"] {
+        for wrong in
+            ["", ":1", "a:", "a:0", "a:b", "a/b", "a b", "0.0.0.0", "0.0.0.0:1", "::", "[::]:1", "a:b:1"]
+        {
             assert!(with(Some(wrong), "0.0.0.0:30001").is_err(), "{wrong:?}");
         }
     }

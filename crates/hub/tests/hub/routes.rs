@@ -35,7 +35,8 @@ async fn a_filter_is_validated_with_200_whatever_it_is() {
         ["", "q=", "q=http%20and%20response.status%20==%20500", "q=request.headers[%22x%22]%20==%20%22y%22"]
     {
         let answer = json(hub.address, &format!("/query/validate?{good}")).await;
-        assert_eq!(answer, json!({ "message": "", "valid": true }), "{good}");
+        // Editors are told more, which does not change these.
+        assert_eq!((&answer["message"], &answer["valid"]), (&json!(""), &json!(true)), "{good}");
     }
     let answer = json(hub.address, "/api/query/validate?q=http%20and").await;
     assert_eq!(answer["valid"], false);
