@@ -99,6 +99,7 @@ fn wrong_usage() {
         (&["tap"], &["cluster", "kubeshark tap -i any", "--pcap"]),
         (&["hub"], &["a hub needs workers", "--workers 127.0.0.1:30001"]),
         (&["worker"], &["a worker needs packets", "-i", "--pcap"]),
+        (&["worker", "--pcap", text(&demo), "--advertise", "a/b"], &["a/b", "host:port"]),
         (&["nonsense"], &["nonsense", "--help"]),
     ] {
         refuses(arguments, 2, words);

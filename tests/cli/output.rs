@@ -90,7 +90,7 @@ fn what_was_printed_can_be_filtered_again() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert_eq!(ran.stdout, dissected(&["--kfl", query, text(&capture("demo"))]));
     let ran = run_with(&["kfl", "match", query], b"{}\nno json\n");
-    assert_eq!(ran.code, Some(1));
+    assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("line 2"), "{}", ran.stderr);
 }
 

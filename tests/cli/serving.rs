@@ -3,9 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    process::{Command, Stdio},
 };
 
 use support::{
@@ -73,47 +71,31 @@ fn a_worker_serves_what_it_read_before_the_damage() {
     assert!(said.contains("still served"), "{said}");
 }
 
-/// A process that is ended with its value.
-struct Process(Child);
-
-impl Process {
-    fn start(arguments: &[&str]) -> Self {
-        Self(Command::new(kubeshark()).args(arguments).spawn().expect("the program"))
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended already.
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-/// An address where nobody listens now.
-fn free_address() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").to_string()
-}
-
 #[test]
-fn worker_and_hub_apart_end_on_sigterm() {
-    let (worker_address, hub_address) = (free_address(), free_address());
+fn worker_and_hub_apart_greet_and_end_on_sigterm() {
     let demo = capture("demo");
-    let mut worker =
-        Process::start(&["worker", "--pcap", text(&demo), "--listen", &worker_address, "--node", "one"]);
-    let mut hub = Process::start(&["hub", "--workers", &worker_address, "--listen", &hub_address]);
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let connected = || {
-        std::net::TcpStream::connect(&hub_address).is_ok()
-            && get(&hub_address, "/api/status", &[]).1.contains(r#""connected":true"#)
-    };
-    while !connected() {
-        assert!(Instant::now() < deadline, "the hub did not find its worker");
-        thread::sleep(Duration::from_millis(50));
+    let serving = |arguments: &[&str]| Tap::start_as(Command::new(kubeshark()).args(arguments));
+    let worker = serving(&[
+        "worker",
+        "--pcap",
+        text(&demo),
+        "--listen",
+        "127.0.0.1:0",
+        "--advertise",
+        "one.example:80",
+    ]);
+    let hub = serving(&["hub", "--workers", &worker.hub, "--listen", "127.0.0.1:0"]);
+    for (process, paste) in [
+        (&worker, format!("  kubeshark hub --workers {}\n", worker.hub)),
+        (&hub, format!("  wscat --connect ws://{}/api/wsFull\n", hub.hub)),
+    ] {
+        assert!(process.greeting.contains(&paste), "{}", process.greeting);
     }
-    for process in [&mut hub, &mut worker] {
-        signal(process.0.id(), "TERM");
-        assert_eq!(process.0.wait().expect("a child").code(), Some(0));
+    let mut watcher = Watcher::connect(&hub.hub, "/api/wsFull?q=http");
+    let entries = watcher.entries(32);
+    assert_eq!(entries[0]["worker"], "one.example:80");
+    drop(watcher);
+    for process in [hub, worker] {
+        assert_eq!(process.end("TERM").code(), Some(0));
     }
 }

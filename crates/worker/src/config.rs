@@ -34,6 +34,9 @@ impl SourceConfig {
 pub struct Config {
     /// Where it serves.
     pub listen: SocketAddr,
+    /// What it calls itself in the ids of its entries, and where its hub finds it: `host:port`, or `host` for the port
+    /// that it listens on. `None` is the address that it listens on.
+    pub advertise: Option<String>,
     /// The name of its node.
     pub node: String,
     /// What it captures. Several sources are captured side by side and never mixed.
@@ -57,6 +60,7 @@ impl Config {
     pub fn new(sources: Vec<SourceConfig>) -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], DEFAULT_PORT)),
+            advertise: None,
             node: "localhost".into(),
             sources,
             threads: 1,

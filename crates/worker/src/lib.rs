@@ -12,6 +12,7 @@ mod capture;
 mod config;
 mod dissect;
 mod entries;
+mod identity;
 mod ledger;
 mod rounds;
 mod server;

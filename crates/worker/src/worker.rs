@@ -19,6 +19,7 @@ use tracing::{info, warn};
 use crate::{
     CaptureError, Config, Input, Ledger, Limits, SourceConfig,
     capture::Position,
+    identity,
     rounds::{self, BatchSource, Consume, Finish, Numbers, Stopped},
     server::{self, Served},
     source,
@@ -42,6 +43,9 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
+    /// What it should call itself is no address.
+    #[error("{0:?} is not an address to advertise; write host:port, for example 10.1.2.3:30001")]
+    Advertise(String),
     /// It cannot capture.
     #[error(transparent)]
     Capture(CaptureError),
@@ -103,11 +107,7 @@ impl Running {
 pub async fn start(config: Config) -> Result<Running, Error> {
     let listener = web::bind(config.listen).await.map_err(Error::Serve)?;
     let address = listener.local_addr().map_err(|cause| Error::Server { address: config.listen, cause })?;
-    let node = Arc::new(Node {
-        ip: address.ip().to_string().into(),
-        name: config.node.as_str().into(),
-        worker: address.to_string().into(),
-    });
+    let node = Arc::new(identity::node(&config, address)?);
     let store = Arc::new(Store::new(config.store));
     let stop = Arc::new(AtomicBool::new(false));
     let own: Vec<_> = config.own.iter().copied().chain([address]).collect();
@@ -126,7 +126,8 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         opened.push((batches, status));
     }
     let statuses = opened.iter().map(|(_, status)| status.clone()).collect();
-    let status = Arc::new(Status::new(Arc::clone(&node), Arc::clone(&store), statuses));
+    let status =
+        Arc::new(Status::new(Arc::clone(&node), identity::boot(&config), Arc::clone(&store), statuses));
     let (failed, failures) = mpsc::channel(opened.len().max(1));
     let numbers =
         Arc::new(std::sync::Mutex::new(numbers(&config, opened.iter().any(|(_, status)| status.live))?));
@@ -283,5 +284,29 @@ impl Consume<Arc<Entry>> for Keeper {
             });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_servers_are_left_out() {
+        let filter = |input, own: &[&str]| {
+            let own: Vec<_> = own.iter().map(|address| address.parse().unwrap()).collect();
+            let source = SourceConfig { filter: Some("udp or tcp".into()), ..SourceConfig::new(input) };
+            leave_out(&source, &own).filter.unwrap()
+        };
+        let live = || Input::Interface("any".into());
+        assert_eq!(
+            filter(live(), &["10.1.2.3:8899", "[::1]:1"]),
+            "(udp or tcp) and not (host 10.1.2.3 and tcp port 8899) and not (host ::1 and tcp port 1)"
+        );
+        assert_eq!(
+            filter(live(), &["0.0.0.0:30001", "[::]:2"]),
+            "(udp or tcp) and not tcp port 30001 and not tcp port 2"
+        );
+        assert_eq!(filter(Input::Stdin, &["0.0.0.0:30001"]), "udp or tcp");
     }
 }

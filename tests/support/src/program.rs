@@ -51,11 +51,11 @@ pub fn signal(id: u32, name: &str) {
     assert!(status.is_ok_and(|status| status.success()), "kill -{name} {id}");
 }
 
-/// `kubeshark tap`, serving.
+/// `kubeshark tap`, or another command that serves and says so in the same way.
 #[derive(Debug)]
 pub struct Tap {
     child: Child,
-    /// Where its hub serves: `127.0.0.1:40123`.
+    /// Where it serves: `127.0.0.1:40123`.
     pub hub: String,
     /// What it printed before it served.
     pub greeting: String,
@@ -100,8 +100,13 @@ impl Tap {
     }
 
     /// Sends CTRL+C and waits.
-    pub fn interrupt(mut self) -> ExitStatus {
-        signal(self.child.id(), "INT");
+    pub fn interrupt(self) -> ExitStatus {
+        self.end("INT")
+    }
+
+    /// Sends a signal and waits.
+    pub fn end(mut self, name: &str) -> ExitStatus {
+        signal(self.child.id(), name);
         self.child.wait().expect("a child")
     }
 }

@@ -64,7 +64,13 @@ async fn serve(args: Args, config: worker::Config) -> Outcome {
     let what = format!("serves {}", capturing::describe(&config.sources));
     let listen = chosen(args.listen)
         .map_err(|error| Failure::Failed(format!("no port is free at {}: {error}", args.listen.ip())))?;
-    let config = worker::Config { own: vec![listen], ..config };
+    // It is found on this machine only, by the hub beside it.
+    let advertise = args
+        .worker_listen
+        .ip()
+        .is_unspecified()
+        .then(|| serving::dialled(args.worker_listen).ip().to_string());
+    let config = worker::Config { own: vec![listen], advertise, ..config };
     let mut worker = worker::start(config).await.map_err(|error| super::worker::failure(&error))?;
     let workers = vec![serving::dialled(worker.address).to_string()];
     let hub = super::hub::config(listen, workers, args.common.names.allowed_hosts);

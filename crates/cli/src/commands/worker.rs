@@ -43,6 +43,9 @@ pub(crate) struct Args {
         help_heading = "Serving"
     )]
     listen: SocketAddr,
+    /// What it calls itself in the ids of its entries, and where its hub finds it [default: where it serves]
+    #[arg(long, value_name = "HOST:PORT", env = "KUBESHARK_ADVERTISE", help_heading = "Serving")]
+    advertise: Option<String>,
     /// The name of this node, as entries have it
     #[arg(
         long,
@@ -150,6 +153,7 @@ pub(crate) fn cores() -> usize {
 pub(crate) fn failure(error: &Error) -> Failure {
     match error {
         Error::Capture(error) => capturing::failure(error),
+        Error::Advertise(_) => Failure::Usage(error.to_string()),
         error => Failure::of(error),
     }
 }
@@ -180,7 +184,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let Some(config) = args.common.config(args.listen) else {
         return Err(Failure::Usage(NO_SOURCE.into()));
     };
-    let config = Config { node: args.node, ..config };
+    let config = Config { node: args.node, advertise: args.advertise, ..config };
     let what = format!("serves {} to a hub", capturing::describe(&config.sources));
     serving::run(async {
         let mut worker = ::worker::start(config).await.map_err(|error| failure(&error))?;
