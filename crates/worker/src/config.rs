@@ -27,6 +27,20 @@ impl SourceConfig {
     pub fn new(input: Input) -> Self {
         Self { input, snaplen: 262_144, buffer_bytes: 32 << 20, filter: None, leave_out: Vec::new() }
     }
+
+    /// The filter, if any, and the rules of what an interface leaves out.
+    pub(crate) fn whole_filter(&self) -> Option<String> {
+        if !matches!(self.input, Input::Interface(_)) {
+            return self.filter.clone();
+        }
+        let rules = self.leave_out.iter().map(|address| match (address.ip(), address.port()) {
+            // Whoever listens everywhere has no address of its own.
+            (ip, port) if ip.is_unspecified() => format!("not tcp port {port}"),
+            (ip, port) => format!("not (host {ip} and tcp port {port})"),
+        });
+        let all: Vec<_> = self.filter.iter().map(|filter| format!("({filter})")).chain(rules).collect();
+        (!all.is_empty()).then(|| all.join(" and "))
+    }
 }
 
 /// What a worker is told.
@@ -96,4 +110,34 @@ pub struct Limits {
     pub flow: flow::Limits,
     /// Of each flow's dissection.
     pub dissect: dissect::Limits,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_servers_are_left_out() {
+        let filter = |input, filter: Option<&str>, own: &[&str]| {
+            let leave_out = own.iter().map(|address| address.parse().unwrap()).collect();
+            SourceConfig { filter: filter.map(Into::into), leave_out, ..SourceConfig::new(input) }
+                .whole_filter()
+        };
+        let live = || Input::Interface("any".into());
+        for (input, typed, own, expected) in [
+            (
+                live(),
+                Some("udp or tcp"),
+                &["10.1.2.3:8899", "[::1]:1"][..],
+                Some(
+                    "(udp or tcp) and not (host 10.1.2.3 and tcp port 8899) and not (host ::1 and tcp port 1)",
+                ),
+            ),
+            (live(), None, &["0.0.0.0:30001", "[::]:2"], Some("not tcp port 30001 and not tcp port 2")),
+            (live(), None, &[], None),
+            (Input::Stdin, Some("udp or tcp"), &["0.0.0.0:30001"], Some("udp or tcp")),
+        ] {
+            assert_eq!(filter(input, typed, own).as_deref(), expected);
+        }
+    }
 }

@@ -59,7 +59,7 @@ pub(crate) fn open(
                 snaplen: config.snaplen,
                 buffer_bytes: config.buffer_bytes,
                 filter: config.filter.clone(),
-                leave_out: config.leave_out.clone(),
+                whole_filter: config.whole_filter(),
             };
             Box::new(Live { capture: LiveCapture::open(name, &options)?, filler, ordinal, stop })
         }
@@ -233,7 +233,10 @@ impl Piped {
     ) -> Result<Box<dyn BatchSource>, CaptureError> {
         let (opened, file) = mpsc::sync_channel(1);
         // Neither thread is joined: it may be blocked in a read for ever, and ends with the process.
-        thread::spawn(move || opened.send(open()));
+        thread::spawn(move || {
+            // Nobody waits for it any longer once it was stopped.
+            drop(opened.send(open()));
+        });
         let file = loop {
             match file.recv_timeout(IDLE) {
                 Ok(file) => break file?,

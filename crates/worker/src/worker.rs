@@ -119,7 +119,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
             .map_err(Error::Capture)?;
         let status = SourceStatus {
             name: source.input.to_string(),
-            filter: source.filter,
+            filter: source.whole_filter(),
             live,
             ..SourceStatus::default()
         };
@@ -284,29 +284,5 @@ impl Consume<Arc<Entry>> for Keeper {
             });
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn own_servers_are_left_out() {
-        let filter = |input, own: &[&str]| {
-            let own: Vec<_> = own.iter().map(|address| address.parse().unwrap()).collect();
-            let source = SourceConfig { filter: Some("udp or tcp".into()), ..SourceConfig::new(input) };
-            leave_out(&source, &own).filter.unwrap()
-        };
-        let live = || Input::Interface("any".into());
-        assert_eq!(
-            filter(live(), &["10.1.2.3:8899", "[::1]:1"]),
-            "(udp or tcp) and not (host 10.1.2.3 and tcp port 8899) and not (host ::1 and tcp port 1)"
-        );
-        assert_eq!(
-            filter(live(), &["0.0.0.0:30001", "[::]:2"]),
-            "(udp or tcp) and not tcp port 30001 and not tcp port 2"
-        );
-        assert_eq!(filter(Input::Stdin, &["0.0.0.0:30001"]), "udp or tcp");
     }
 }

@@ -1,7 +1,6 @@
 //! An interface, captured through libpcap.
 
 use std::{
-    net::SocketAddr,
     os::fd::AsFd,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -29,20 +28,8 @@ pub(crate) struct LiveOptions {
     pub(crate) buffer_bytes: u32,
     /// A BPF filter, run by the kernel.
     pub(crate) filter: Option<String>,
-    /// Addresses whose TCP the kernel leaves out as well.
-    pub(crate) leave_out: Vec<SocketAddr>,
-}
-
-impl LiveOptions {
-    /// The filter, if any, and then the rules of what is left out.
-    fn whole_filter(&self) -> Option<String> {
-        let rules = self.leave_out.iter().map(|address| match address.ip() {
-            ip if ip.is_unspecified() => format!("not (tcp port {})", address.port()),
-            ip => format!("not (host {ip} and tcp port {})", address.port()),
-        });
-        let all: Vec<_> = self.filter.iter().map(|filter| format!("({filter})")).chain(rules).collect();
-        (!all.is_empty()).then(|| all.join(" and "))
-    }
+    /// The same with all that is left out besides.
+    pub(crate) whole_filter: Option<String>,
 }
 
 /// An open interface.
@@ -78,10 +65,11 @@ impl LiveCapture {
         };
         let mut capture = capture.setnonblock().map_err(failed)?;
         // First what the user typed, alone: what is wrong with it is told in the user's own words.
-        for filter in [options.filter.clone(), options.whole_filter()].into_iter().flatten() {
-            capture
-                .filter(&filter, true)
-                .map_err(|error| CaptureError::Filter { filter, reason: error.to_string() })?;
+        for filter in [&options.filter, &options.whole_filter].into_iter().flatten() {
+            capture.filter(filter, true).map_err(|error| CaptureError::Filter {
+                filter: filter.clone(),
+                reason: error.to_string(),
+            })?;
         }
         let link_type = link_type_of(capture.get_datalink().0);
         if !flow::Decoder::supports(link_type) {
@@ -169,19 +157,4 @@ fn refusal(name: &str, error: &pcap::Error) -> CaptureError {
         return CaptureError::NoInterface { name, present: present.join(", ") };
     }
     CaptureError::Interface { name, reason }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_left_out_is_a_filter() {
-        let leave_out = ["127.0.0.1:30001", "0.0.0.0:8899"].map(|address| address.parse().unwrap()).to_vec();
-        let mut options = LiveOptions { snaplen: 64, buffer_bytes: 1, filter: None, leave_out };
-        let rules = "not (host 127.0.0.1 and tcp port 30001) and not (tcp port 8899)";
-        assert_eq!(options.whole_filter().as_deref(), Some(rules));
-        options.filter = Some("tcp or udp".into());
-        assert_eq!(options.whole_filter(), Some(format!("(tcp or udp) and {rules}")));
-    }
 }

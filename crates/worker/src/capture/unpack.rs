@@ -40,7 +40,7 @@ struct Unpacked(Option<Part>);
 
 enum Part {
     Between(Records),
-    Gzip(GzDecoder<Records>),
+    Gzip(Box<GzDecoder<Records>>),
     Zstd(Box<StreamingDecoder<Records, FrameDecoder>>),
 }
 
@@ -83,7 +83,7 @@ fn next(mut packed: Records) -> io::Result<Option<Part>> {
         return Ok(None);
     }
     match Kind::of(head) {
-        Some(Kind::Gzip) => Ok(Some(Part::Gzip(GzDecoder::new(packed)))),
+        Some(Kind::Gzip) => Ok(Some(Part::Gzip(Box::new(GzDecoder::new(packed))))),
         Some(Kind::Zstd) => StreamingDecoder::new(packed)
             .map(|decoder| Some(Part::Zstd(Box::new(decoder))))
             .map_err(io::Error::other),
