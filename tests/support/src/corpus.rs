@@ -3,14 +3,12 @@
 
 use std::{
     env,
-    fs::OpenOptions,
-    io::Write,
     path::{Path, PathBuf},
 };
 
 use serde_json::Value;
 
-use crate::captures;
+use crate::{captures, program};
 
 /// Where it would be: what `KUBESHARK_CORPUS` names, or a folder `corpora` in a folder `shared` beside the checkout.
 pub fn place() -> PathBuf {
@@ -41,9 +39,5 @@ pub fn captures(folder: &Path) -> Vec<(PathBuf, Value)> {
 
 /// Says at the end of the test command what could not run.
 pub fn note(text: &str) {
-    println!("{text}");
-    if let Some(path) = env::var_os("KUBESHARK_TEST_NOTES") {
-        let file = OpenOptions::new().append(true).create(true).open(path);
-        file.and_then(|mut file| writeln!(file, "{text}")).expect("the notes");
-    }
+    program::note(text);
 }

@@ -129,6 +129,7 @@ impl Talk {
 
 impl Side {
     /// The other one.
+    #[must_use]
     pub fn other(self) -> Self {
         if self == Self::Client { Self::Server } else { Self::Client }
     }

@@ -2,11 +2,14 @@
 
 use worker::Report;
 
+/// Visits the rows of a stage.
+type Each<'a> = dyn Fn(&mut dyn FnMut(&'static str, u64)) + 'a;
+
 /// What must be equal at the end of a capture, stage by stage: a name and two sums.
 pub fn of(report: &Report) -> Vec<(&'static str, u64, u64)> {
     let ledger = &report.ledger;
     let (capture, decode, flow, dissect) = (&ledger.capture, &ledger.decode, &ledger.flow, &ledger.dissect);
-    let rows = |each: &dyn Fn(&mut dyn FnMut(&'static str, u64)), of: &[&str]| {
+    let rows = |each: &Each<'_>, of: &[&str]| {
         let mut sum = 0;
         each(&mut |name, count| sum += if of.contains(&name) { count } else { 0 });
         sum
