@@ -12,6 +12,6 @@ case " $* " in
     *) set -- --workspace "$@" ;;
 esac
 code=0
-KUBESHARK_WSCAT=$WSCAT KUBESHARK_TEST_NOTES=$notes cargo test --release "$@" || code=$?
+KUBESHARK_WSCAT=$WSCAT KUBESHARK_TEST_NOTES=$notes cargo test --release --no-fail-fast "$@" || code=$?
 sort -u "$notes"
 exit "$code"

@@ -90,6 +90,7 @@ fn what_was_printed_can_be_filtered_again() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert_eq!(ran.stdout, dissected(&["--kfl", query, text(&capture("demo"))]));
     let ran = run_with(&["kfl", "match", query], b"{}\nno json\n");
+    // As grep has it: 1 says that nothing matched, 2 that something went wrong.
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("line 2"), "{}", ran.stderr);
 }

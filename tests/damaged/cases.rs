@@ -20,14 +20,14 @@ fn case(name: impl Into<String>, talk: Talk, expected: &[&str]) -> Case {
 }
 
 /// One exchange, nothing wrong with it.
-pub fn normal() -> Case {
+pub(crate) fn normal() -> Case {
     let mut talk = Talk::open();
     talk.say(CLIENT, &get("/one")).say(SERVER, &ok("hello")).close();
     case("normal", talk, &["GET /one 200 hello []"])
 }
 
 /// The question and the answer of an exchange that is like no other.
-pub fn exchange(number: usize) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn exchange(number: usize) -> (Vec<u8>, Vec<u8>) {
     (get(&format!("/{number}")), ok(&format!("body {number}")))
 }
 
@@ -43,7 +43,7 @@ const BODY: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
 const FIRST: &str = "GET /one 200 0123456789abcdefghijklmnopqrstuvwxyz []";
 const SECOND: &str = "GET /two 200 second []";
 
-pub fn all() -> Vec<Case> {
+pub(crate) fn all() -> Vec<Case> {
     let mut cases = vec![normal()];
     cases.extend(harmless());
     cases.extend(disordered());

@@ -1,5 +1,6 @@
 //! The filter language: no text makes it panic or lie, and a compiled filter answers as the naive evaluator does.
 
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
 #[path = "../../crates/kfl/tests/evaluator/mod.rs"]
 mod evaluator;
 
@@ -109,9 +110,7 @@ impl Bytes<'_> {
     }
 
     fn path(&mut self) -> Vec<String> {
-        let mut path = vec!["a".to_owned()];
-        let first = self.below(4);
-        path[0] = ["a", "b", "c", "d"][usize::from(first)].to_owned();
+        let mut path = vec![["a", "b", "c", "d"][usize::from(self.below(4))].to_owned()];
         for _ in 0..self.below(3) {
             path.push(["a", "b", "*"][usize::from(self.below(3))].to_owned());
         }

@@ -7,7 +7,7 @@ use support::{captures::Case, program::get};
 use worker::{Input, SourceConfig};
 
 fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().flat_map(|byte| format!("%{byte:02X}").into_bytes()).map(char::from).collect()
 }
 
 async fn ask(address: std::net::SocketAddr, path: String) -> Value {

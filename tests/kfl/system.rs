@@ -15,7 +15,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungsten
 use worker::{DissectConfig, Input, Limits, Output, SourceConfig};
 
 const CLIENTS: usize = 100;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A hundred queries, in both spellings, no two the same.
 fn queries() -> Vec<String> {

@@ -19,6 +19,8 @@ pub(crate) struct Inbound {
     pub(crate) given_up: bool,
     /// While probing: the next bytes may be the middle of a message.
     pub(crate) adrift: bool,
+    /// While probing: so many bytes were lost, the last of them at this time.
+    pub(crate) lost: Option<(u64, Timestamp)>,
 }
 
 /// What the flow table said of some bytes.

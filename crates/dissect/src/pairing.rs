@@ -25,6 +25,8 @@ pub(crate) enum Loss {
     Gap(u64),
     /// They could not be understood.
     Malformed,
+    /// They were shown alone, because their requests did not come in time.
+    Shown,
 }
 
 /// Where transactions and counts go.
@@ -41,6 +43,10 @@ pub(crate) struct Sink<'a> {
 /// request, but for what is known of losses: after a lost response, it answers the last request that was sent
 /// before it, because a client that does not pipeline asks again only when it was answered; and where requests may
 /// be missing, it does not answer a request that was sent after it.
+///
+/// Requests may also come later than their responses, all at once, when reassembly gives up a hole before them. So a
+/// loss keeps its place among the responses that are held; the first one behind it is dealt out as above, when a
+/// request that was sent after it shows that no other can be its own.
 #[derive(Debug, Default)]
 pub(crate) struct Pairing {
     midstream: bool,
@@ -53,8 +59,20 @@ pub(crate) struct Pairing {
     spent: usize,
     /// What `requests` hold on the heap.
     bytes: usize,
+    /// Of the first so many requests it is known that their bytes were contradicted.
+    contradicted: usize,
     /// Responses that came before their request, oldest first.
-    responses: VecDeque<Stamped>,
+    responses: VecDeque<Held>,
+    /// Responses were lost behind all that are held, and when that was known.
+    lost_behind: Option<(Loss, Timestamp)>,
+}
+
+/// A response that came before its request.
+#[derive(Debug)]
+struct Held {
+    stamped: Stamped,
+    /// Responses were lost between the one before it and this one.
+    after: Option<Loss>,
 }
 
 #[derive(Debug)]
@@ -89,21 +107,48 @@ impl Pairing {
 
     /// The hint of the request that a response beginning at `first` would answer, if the order decides.
     pub(crate) fn expected(&self, direction: Direction, first: Timestamp) -> Option<u8> {
+        if self.undecided() {
+            return None;
+        }
         let open = self.requests.get(self.next_in_order(first)?)?;
         (open.direction != direction).then_some(open.hint)
     }
 
-    /// Messages of one direction may be missing from here on.
-    pub(crate) fn lost(&mut self, requests: bool, loss: Loss) {
+    /// Messages of one direction may be missing from here on, as was known at `at`.
+    pub(crate) fn lost(&mut self, requests: bool, loss: Loss, at: Timestamp) {
         if requests {
             self.requests_lost = true;
-        } else if !self.requests.is_empty() {
-            let loss = match (self.responses_lost, loss) {
-                (Some((Loss::Gap(before), _)), Loss::Gap(len)) => Loss::Gap(before + len),
-                _ => loss,
-            };
-            self.responses_lost = Some((loss, self.requests.len()));
+        } else if self.requests.is_empty() || self.undecided() {
+            self.lost_behind = Some((loss.and(self.lost_behind.map(|(before, _)| before)), at));
+        } else {
+            self.lost_answers(loss);
         }
+    }
+
+    /// Responses to requests that are open were lost.
+    fn lost_answers(&mut self, loss: Loss) {
+        let loss = loss.and(self.responses_lost.map(|(before, _)| before));
+        self.responses_lost = Some((loss, self.requests.len()));
+    }
+
+    /// Bytes of this direction were contradicted: whatever waits may be made of them.
+    pub(crate) fn contradicted(&mut self, direction: Direction) {
+        let open = self.requests.range_mut(self.contradicted.min(self.requests.len())..);
+        let open = open.filter_map(|open| open.stamped.as_mut());
+        let held = self.responses.iter_mut().map(|held| &mut held.stamped);
+        for stamped in open.chain(held).filter(|stamped| stamped.direction == direction) {
+            stamped.overlap = true;
+            stamped.message.ambiguous = true;
+        }
+        if self.requests.back().is_some_and(|open| open.direction == direction) {
+            // No request is looked at twice, however often this is called.
+            self.contradicted = self.requests.len();
+        }
+    }
+
+    /// Whether a held response behind a loss waits to know which request is its own.
+    fn undecided(&self) -> bool {
+        self.responses.iter().any(|held| held.after.is_some())
     }
 
     pub(crate) fn request(&mut self, request: Stamped, sink: &mut Sink<'_>) {
@@ -120,10 +165,21 @@ impl Pairing {
             stamped: Some(request),
         };
         self.bytes += open.bytes;
+        let last = open.last;
         if self.requests.capacity() == 0 {
             self.requests.reserve_exact(1);
         }
         self.requests.push_back(open);
+        if !self.undecided()
+            && let Some((loss, at)) = self.lost_behind
+        {
+            // What was lost may have answered whatever was sent before, and nothing else.
+            if last <= at {
+                self.responses_lost = Some((loss, self.requests.len()));
+            } else {
+                self.lost_behind = None;
+            }
+        }
         while self.requests.len() - self.spent > sink.limits.waiting || self.bytes > sink.limits.waiting_bytes
         {
             self.give_up_oldest(Unanswered::Limit, sink);
@@ -134,17 +190,59 @@ impl Pairing {
     fn early_response(&mut self, request: &Stamped, sink: &mut Sink<'_>) -> Option<Stamped> {
         if let Some(key) = request.message.key {
             let at = self.responses.iter().position(|response| {
+                let response = &response.stamped;
                 response.direction != request.direction
                     && response.message.key.is_some_and(|other| other.matches(key))
             })?;
-            return self.responses.remove(at);
+            return self.responses.remove(at).map(|held| held.stamped);
         }
-        // What was sent before this request answers one that was lost.
-        while self.requests_lost && self.responses.front().is_some_and(|held| held.first < request.last) {
-            let lost = self.responses.pop_front()?;
-            self.alone(lost, sink);
+        while let Some(held) = self.responses.front() {
+            let before = held.stamped.first < request.last;
+            if held.after.is_some() && (!before || !self.requests.is_empty()) {
+                if !before {
+                    return None; // This request may be the one, or a later one.
+                }
+            } else if !(self.requests_lost && before) {
+                break;
+            }
+            // What was sent before this request answers an earlier one, or one that was lost.
+            self.deal_oldest(sink);
         }
-        self.responses.pop_front()
+        let Held { mut stamped, after } = self.responses.pop_front()?;
+        stamped.message.ambiguous |= after.is_some();
+        Some(stamped)
+    }
+
+    /// The oldest held response answers the last request that was sent before it, if it stands behind a loss and there
+    /// is one; else none.
+    fn deal_oldest(&mut self, sink: &mut Sink<'_>) {
+        let Some(Held { mut stamped, after }) = self.responses.pop_front() else {
+            return;
+        };
+        let sent = self.requests.iter().rposition(|request| request.last <= stamped.first);
+        match (after, sent) {
+            (Some(loss), Some(at)) => {
+                stamped.message.ambiguous |= self.sent_together(at);
+                self.give_up_before(at, loss, sink);
+                self.answer(0, stamped, sink);
+            }
+            _ => self.alone(stamped, sink),
+        }
+    }
+
+    /// The oldest held response waited too long. If it is shown alone, its request may still come, and must not take
+    /// the next one.
+    fn release_oldest(&mut self, sink: &mut Sink<'_>) {
+        let last = self.responses.front().map_or(Timestamp(0), |held| held.stamped.last);
+        let keyed = self.responses.front().is_some_and(|held| held.stamped.message.key.is_some());
+        self.deal_oldest(sink);
+        if keyed {
+            return;
+        }
+        match self.responses.front_mut() {
+            Some(next) => next.after = next.after.or(Some(Loss::Shown)),
+            None => self.lost_behind = self.lost_behind.or(Some((Loss::Shown, last))),
+        }
     }
 
     pub(crate) fn response(&mut self, response: Stamped, sink: &mut Sink<'_>) {
@@ -153,6 +251,7 @@ impl Pairing {
             Some(key) => self.requests.iter().position(|request| {
                 request.direction != response.direction && request.key.is_some_and(|other| other.matches(key))
             }),
+            None if self.undecided() => None,
             None => self.next_in_order(response.first),
         };
         let Some(at) = at else {
@@ -162,6 +261,7 @@ impl Pairing {
         if key.is_none()
             && let Some((loss, _)) = self.responses_lost.take()
         {
+            self.lost_behind = None;
             response.message.ambiguous |= self.sent_together(at);
             self.give_up_before(at, loss, sink);
             return self.answer(0, response, sink);
@@ -180,10 +280,8 @@ impl Pairing {
         let older = |then: Timestamp, by: std::time::Duration| {
             i128::from(now.0) - i128::from(then.0) >= i128::try_from(by.as_nanos()).unwrap_or(i128::MAX)
         };
-        while self.responses.front().is_some_and(|held| older(held.last, sink.limits.hold)) {
-            if let Some(response) = self.responses.pop_front() {
-                self.alone(response, sink);
-            }
+        while self.responses.front().is_some_and(|held| older(held.stamped.last, sink.limits.hold)) {
+            self.release_oldest(sink);
         }
         while !answering && self.requests.get(self.spent).is_some_and(|open| older(open.last, answer)) {
             self.give_up_oldest(Unanswered::Timeout, sink);
@@ -192,6 +290,9 @@ impl Pairing {
 
     /// The flow ended: everything open becomes an entry.
     pub(crate) fn close(&mut self, why: Close, sink: &mut Sink<'_>) {
+        while !self.responses.is_empty() {
+            self.deal_oldest(sink);
+        }
         let lost = self.responses_lost.take();
         for (at, open) in std::mem::take(&mut self.requests).into_iter().enumerate() {
             let reason = match lost {
@@ -199,9 +300,6 @@ impl Pairing {
                 _ => Unanswered::Ended(why),
             };
             self.unanswered(open, reason, sink);
-        }
-        for response in std::mem::take(&mut self.responses) {
-            self.alone(response, sink);
         }
     }
 
@@ -239,6 +337,7 @@ impl Pairing {
             // Most flows wait for one answer and then only for their end: they need no room meanwhile.
             self.requests = VecDeque::new();
         }
+        self.contradicted -= usize::from(at < self.contradicted);
         if at < self.spent {
             self.spent -= 1;
         }
@@ -253,11 +352,11 @@ impl Pairing {
     }
 
     fn hold(&mut self, response: Stamped, sink: &mut Sink<'_>) {
-        self.responses.push_back(response);
-        if self.responses.len() > sink.limits.held
-            && let Some(oldest) = self.responses.pop_front()
-        {
-            self.alone(oldest, sink);
+        let keyed = response.message.key.is_some();
+        let after = if keyed { None } else { self.lost_behind.take().map(|(loss, _)| loss) };
+        self.responses.push_back(Held { stamped: response, after });
+        if self.responses.len() > sink.limits.held {
+            self.release_oldest(sink);
         }
     }
 
@@ -269,7 +368,7 @@ impl Pairing {
         };
         self.bytes = self.bytes.saturating_sub(std::mem::take(&mut oldest.bytes));
         if oldest.key.is_some() {
-            if let Some(open) = self.requests.remove(self.spent) {
+            if let Some(open) = self.take(self.spent) {
                 self.unanswered(open, why, sink);
             }
             return;
@@ -279,7 +378,7 @@ impl Pairing {
         self.unanswered(open, why, sink);
         if self.spent > sink.limits.waiting {
             self.take(0);
-            self.lost(false, Loss::Malformed);
+            self.lost_answers(Loss::Malformed);
         }
     }
 
@@ -334,6 +433,11 @@ impl Pairing {
                 FaultKind::Dissection,
                 "the response could not be understood",
             ),
+            Unanswered::Lost(Loss::Shown) => (
+                &mut counters.unanswered_timeout,
+                FaultKind::Timeout,
+                "the response was shown alone, because the request came too late",
+            ),
             Unanswered::Limit => (
                 &mut counters.unanswered_limit,
                 FaultKind::Timeout,
@@ -385,6 +489,16 @@ impl Pairing {
             error,
             flags,
         });
+    }
+}
+
+impl Loss {
+    /// This loss with one before it.
+    fn and(self, before: Option<Self>) -> Self {
+        match (before, self) {
+            (Some(Self::Gap(before)), Self::Gap(len)) => Self::Gap(before + len),
+            _ => self,
+        }
     }
 }
 

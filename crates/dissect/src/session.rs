@@ -93,6 +93,7 @@ impl Session {
                 context.counters.bytes_unknown += rest.len() as u64;
                 let inbound = self.inbound(direction);
                 inbound.adrift = true;
+                inbound.lost = Some((inbound.lost.map_or(0, |(before, _)| before) + gap.len, gap.at));
                 (inbound.refused, inbound.given_up) = (0, false);
             }
             State::Dissecting { dissector, .. } => {
@@ -100,9 +101,26 @@ impl Session {
                 let ending = dissector.gap(direction, gap.len, &rest, &scene);
                 let lost = ending.lost.then_some(Loss::Gap(gap.len));
                 self.settle(direction, &rest, ending, gap.ordinal, context);
-                self.lose(direction, lost);
+                self.lose(direction, lost, gap.at);
             }
         }
+    }
+
+    /// A later copy of bytes that were already delivered differs from them.
+    ///
+    /// Which message they belong to is not known, so every one of this direction that is not an entry yet is flagged:
+    /// the one being read, and those that wait for their partner.
+    pub fn contradicted(&mut self, direction: Direction) {
+        let inbound = self.inbound(direction);
+        if !inbound.buffer.is_empty() {
+            inbound.origin.overlap = true;
+            inbound.origin.ambiguous = true;
+        }
+        if let Some(cover) = &mut inbound.open {
+            cover.overlap = true;
+            cover.ambiguous = true;
+        }
+        self.pairing.contradicted(direction);
     }
 
     /// One side will send no more.
@@ -248,6 +266,11 @@ impl Session {
         self.inbound(piece.direction).need = 0;
         self.state =
             State::Dissecting { dissector, requests: requests(self.transport, piece.direction, role) };
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            if let Some((len, at)) = self.inbound(direction).lost.take() {
+                self.lose(direction, Some(Loss::Gap(len)), at);
+            }
+        }
         if waits {
             self.advance(waiting, context);
         }
@@ -280,7 +303,7 @@ impl Session {
                 context.counters.bytes_skipped += rest.len() as u64;
             }
             Stop::Hungry if rest.len() > context.limits.buffer_bytes => {
-                self.abandon(direction, rest, true, context);
+                self.abandon(piece, rest, true, context);
             }
             Stop::Hungry => {
                 if consumed >= old {
@@ -298,7 +321,7 @@ impl Session {
                     inbound.buffer = buffer;
                 }
             }
-            Stop::Error { limit } => self.abandon(direction, rest, limit, context),
+            Stop::Error { limit } => self.abandon(piece, rest, limit, context),
             Stop::Opaque | Stop::Stuck => {
                 debug_assert!(
                     matches!(stop, Stop::Opaque),
@@ -387,7 +410,8 @@ impl Session {
     }
 
     /// The bytes of one direction make no sense from here on.
-    fn abandon(&mut self, direction: Direction, rest: &[u8], limit: bool, context: &mut Context<'_>) {
+    fn abandon(&mut self, piece: Piece<'_>, rest: &[u8], limit: bool, context: &mut Context<'_>) {
+        let direction = piece.direction;
         let row = if limit { &mut context.counters.refused } else { &mut context.counters.malformed };
         *row += 1;
         context.counters.bytes_skipped += rest.len() as u64;
@@ -397,7 +421,7 @@ impl Session {
             let scene = Scene { limits: context.limits, expected: None };
             dissector.gap(direction, 0, rest, &scene);
         }
-        self.lose(direction, Some(Loss::Malformed));
+        self.lose(direction, Some(Loss::Malformed), piece.origin.at);
     }
 
     fn end(&mut self, direction: Direction, clean: bool, ordinal: Ordinal, context: &mut Context<'_>) {
@@ -441,10 +465,10 @@ impl Session {
         }
     }
 
-    fn lose(&mut self, direction: Direction, loss: Option<Loss>) {
+    fn lose(&mut self, direction: Direction, loss: Option<Loss>, at: Timestamp) {
         if let (Some(loss), State::Dissecting { requests, .. }) = (loss, &self.state) {
             let requests = requests.is_none_or(|requests| requests == direction);
-            self.pairing.lost(requests, loss);
+            self.pairing.lost(requests, loss, at);
         }
     }
 

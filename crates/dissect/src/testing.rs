@@ -11,6 +11,10 @@ use crate::{Context, Counters, Half, Limits, Session, Transaction};
 pub(crate) enum Event {
     Asks(Vec<u8>),
     Answers(Vec<u8>),
+    /// A request that was sent at this microsecond and stood behind a hole until now.
+    AskedAt(i64, Vec<u8>),
+    /// Another copy of what went this way differs.
+    Contradicted(Direction),
     /// Bytes of requests, or of responses, that are lost.
     Lost(Direction, u64),
     /// One side says that it will send no more.
@@ -21,7 +25,7 @@ pub(crate) enum Event {
     Ends(Close),
 }
 
-pub(crate) use Event::{Answers, Asks, Ends, Fin, Lost, Pause};
+pub(crate) use Event::{Answers, AskedAt, Asks, Contradicted, Ends, Fin, Lost, Pause};
 pub(crate) use flow::Direction::{ToClient, ToServer};
 
 pub(crate) fn asks(bytes: impl AsRef<[u8]>) -> Event {
@@ -64,13 +68,18 @@ pub(crate) fn run_with(setting: Setting, events: &[Event], limits: &Limits) -> O
         ordinal += 1;
         let context = &mut Context { limits, counters: &mut counters, out: &mut out };
         let at = Timestamp(now);
-        let mut data = |direction, bytes: &Vec<u8>| {
+        let mut data = |direction, at, bytes: &Vec<u8>| {
             total += bytes.len() as u64;
-            session.data(&Data { direction, ordinal, at, overlap: false, ambiguous: false, bytes }, context);
+            session.data(
+                &Data { direction, ordinal, at, overlap: false, ambiguous: false, cut: 0, bytes },
+                context,
+            );
         };
         match event {
-            Asks(bytes) => data(ToServer, bytes),
-            Answers(bytes) => data(ToClient, bytes),
+            Asks(bytes) => data(ToServer, at, bytes),
+            AskedAt(then, bytes) => data(ToServer, Timestamp(then * 1000), bytes),
+            Answers(bytes) => data(ToClient, at, bytes),
+            Contradicted(direction) => session.contradicted(*direction),
             Lost(direction, len) => {
                 session.gap(&Gap { direction: *direction, ordinal, at, len: *len }, context);
             }
@@ -222,10 +231,12 @@ pub(crate) fn damaged(seeds: &'static [&'static [u8]]) -> impl Strategy<Value = 
     ];
     let direction = prop_oneof![Just(Direction::ToServer), Just(Direction::ToClient)];
     let event = prop_oneof![
-        6 => (any::<bool>(), bytes).prop_map(|(asks, bytes)| if asks { Asks(bytes) } else { Answers(bytes) }),
+        6 => (any::<bool>(), bytes.clone()).prop_map(|(asks, bytes)| if asks { Asks(bytes) } else { Answers(bytes) }),
+        1 => (0..20_000i64, bytes).prop_map(|(then, bytes)| AskedAt(then, bytes)),
         1 => (direction.clone(), 1..2000u64).prop_map(|(direction, len)| Lost(direction, len)),
         1 => (0..70i64).prop_map(Pause),
-        1 => direction.prop_map(Fin),
+        1 => direction.clone().prop_map(Fin),
+        1 => direction.prop_map(Contradicted),
     ];
     prop::collection::vec(event, 1..16)
 }

@@ -159,6 +159,10 @@ impl FlowHandler for Tap {
         self.with(flow, |session, context| session.gap(gap, context));
     }
 
+    fn contradicted(&mut self, flow: &mut TappedFlow, direction: Direction, _: Ordinal, _: Timestamp) {
+        flow.session.contradicted(direction);
+    }
+
     fn half_close(&mut self, flow: &mut TappedFlow, direction: Direction, ordinal: Ordinal, at: Timestamp) {
         self.with(flow, |session, context| session.half_close(direction, ordinal, at, context));
     }

@@ -1,6 +1,6 @@
 //! Where a body ends, RFC 9112 §6 and §7.
 
-use super::parser::Head;
+use super::parser::{Head, StartLine};
 use crate::{DissectError, Limits};
 
 /// What a head says of its body.
@@ -127,13 +127,38 @@ impl Partial {
                     let end = self.looked + found;
                     self.looked = 0;
                     let line = rest.get(..end).unwrap_or_default();
-                    if self.line(chunk, line, limits)? {
-                        return Ok(Fed::Done(at + end + 1));
+                    match self.line(chunk, line, limits) {
+                        Ok(true) => return Ok(Fed::Done(at + end + 1)),
+                        Ok(false) => at += end + 1,
+                        Err(error) => self.doubt_chunks(chunk).then_some(()).ok_or(error)?,
                     }
-                    at += end + 1;
                 }
             }
         }
+    }
+
+    /// `rest` is all that comes any more.
+    pub(super) fn end(&mut self, rest: &[u8], limits: &Limits) {
+        if let Framing::Chunked(chunk) = self.framing
+            && !rest.is_empty()
+            && size(rest.trim_ascii_end()).is_err()
+            && self.doubt_chunks(chunk)
+        {
+            self.looked = 0;
+            self.body.keep(rest, u64::MAX, limits);
+        }
+    }
+
+    /// Where a doubtful head of a response said that there are chunks, and no first one is there, the body is what
+    /// follows: a recipient that did not read the head so reads until the connection closes.
+    fn doubt_chunks(&mut self, chunk: Chunk) -> bool {
+        let first = chunk == Chunk::Size && self.body.total == 0 && self.body.gap == 0;
+        let doubtful = self.head.ambiguous && matches!(self.head.line, StartLine::Status { .. });
+        if first && doubtful {
+            self.framing = Framing::UntilClose;
+            self.body.ambiguous = true;
+        }
+        first && doubtful
     }
 
     /// A line of the chunk framing, without its LF; whether it is the last.

@@ -22,10 +22,9 @@ mod words;
 use api::{Fault, FaultKind, Protocol};
 use flow::{Direction, Transport};
 
-use crate::{DissectError, Dissector, Limits, Probe, Role, Scene, Spec, Step, dissector::Ending};
-pub use message::{Request, Response};
-
+use crate::{DissectError, Dissector, Limits, Message, Probe, Role, Scene, Spec, Step, dissector::Ending};
 use framing::{Chunk, Fed, Framing, Gapped, Length, Partial};
+pub use message::{Request, Response};
 use parser::{Head, StartLine};
 
 /// HTTP/1.0 and HTTP/1.1.
@@ -175,14 +174,16 @@ impl Dissector for Http1 {
         }
     }
 
-    fn end(&mut self, direction: Direction, _: &[u8], clean: bool, scene: &Scene<'_>) -> Ending {
+    fn end(&mut self, direction: Direction, rest: &[u8], clean: bool, scene: &Scene<'_>) -> Ending {
         let requests = direction == self.requests;
         match std::mem::replace(self.reading(direction), Reading::Seek) {
             Reading::Body(mut partial) => {
+                partial.end(rest, scene.limits);
                 partial.body.truncated |= !(clean && partial.framing == Framing::UntilClose);
                 Ending { message: Some(message::build(*partial, requests, scene.limits)), lost: false }
             }
-            _ => Ending::default(),
+            Reading::Start { .. } => Ending { message: cut_head(rest, requests, scene.limits), lost: false },
+            Reading::Seek => Ending::default(),
         }
     }
 }
@@ -265,6 +266,18 @@ impl Http1 {
     fn message(&self, requests: bool, partial: Partial, consumed: usize, limits: &Limits) -> Step {
         Step::Message { consumed, message: message::build(partial, requests, limits) }
     }
+}
+
+/// A head that breaks off after its start line at the earliest: whole lines of it are shown.
+fn cut_head(rest: &[u8], requests: bool, limits: &Limits) -> Option<Message> {
+    let lines = rest.iter().rposition(|byte| *byte == b'\n')?;
+    let rest = rest.get(..=lines)?;
+    if !matches!(parser::probe_for(requests, rest, limits), Probe::Yes(_)) {
+        return None;
+    }
+    let mut head = parser::parse(rest, requests, limits).ok()?;
+    head.truncated = true;
+    Some(message::build(Partial::new(head, Framing::Left(0)), requests, limits))
 }
 
 /// RFC 9112 §6.3, for requests. Where the length cannot be known a server answers 400 and closes.

@@ -105,8 +105,10 @@ fn probe_request(input: &[u8], limits: &Limits) -> Probe {
     let versioned = version.and_then(|at| line.get(at + 8..)).is_some_and(|minor| {
         minor.len() <= 3 && minor.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
     });
-    // Known methods may lack a version (HTTP/0.9), or have what a careless tool for testing left of it.
-    let careless = known && (line.starts_with(b"/") || line.starts_with(b"HTTP/1."));
+    // Known methods may lack a version (HTTP/0.9), or have what a careless tool for testing left of it: no target, or
+    // no space before the version.
+    let careless = known && (line.is_empty() || line.starts_with(b"/") || line.starts_with(b"HTTP/1."));
+    let careless = careless || glued(line);
     if versioned || careless { Probe::Yes(Role::Request) } else { Probe::No }
 }
 
@@ -194,7 +196,8 @@ impl Draft {
             .filter(|at| *at >= space)
             .map_or(bytes.len(), |at| at + 1);
         let known = METHODS.iter().any(|method| bytes.get(..space) == Some(method.as_bytes()));
-        if version == bytes.len() && !known {
+        let glued = bytes.get(space + 1..).is_some_and(glued);
+        if version == bytes.len() && !known && !glued {
             return Err(DissectError::malformed("a request line without a version"));
         }
         let lead = bytes.iter().skip(space).take_while(|byte| **byte == b' ').count();
@@ -391,6 +394,13 @@ fn is_token(byte: u8) -> bool {
 
 fn is_version(text: &[u8]) -> bool {
     matches!(text, [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0'..=b'9'])
+}
+
+/// A path with a version and no space between.
+fn glued(target: &[u8]) -> bool {
+    target.starts_with(b"/")
+        && target.last_chunk::<8>().is_some_and(|version| is_version(version))
+        && !target.contains(&b' ')
 }
 
 fn digits(text: &str) -> Option<u64> {

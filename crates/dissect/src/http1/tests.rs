@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::{
     Limits,
     testing::{
-        Ends, Event, Fin, Lost, MIDSTREAM, Pause, TCP, ToClient, ToServer, answers, asks, cut, damaged, run,
-        run_with, timeless,
+        AskedAt, Contradicted, Ends, Event, Fin, Lost, MIDSTREAM, Pause, TCP, ToClient, ToServer, answers,
+        asks, cut, damaged, run, run_with, timeless,
     },
 };
 
@@ -186,6 +186,60 @@ fn odd_but_readable() {
     assert_eq!(blank.lines(), ["GET /a?x=1 -", "GET /b -"]);
 }
 
+/// What tools for testing and broken clients send, and servers answer.
+#[test]
+fn request_lines_that_servers_refuse() {
+    for (line, wanted) in [
+        ("OPTIONS ", "OPTIONS  400"),
+        ("OPTIONS HTTP/1.1", "OPTIONS HTTP/1.1 400"),
+        ("CCM_POST /HTTP/1.1", "CCM_POST /HTTP/1.1 400"),
+        ("GET                /aaaa HTTP/1.1", "GET /aaaa 400"),
+    ] {
+        let refused = "HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n";
+        let outcome = run(TCP, &[asks(format!("{line}\r\nHost: h\r\n\r\n")), answers(refused)]);
+        assert_eq!(outcome.lines(), [wanted]);
+        assert_eq!(flags(&outcome.entries[0]), ["ambiguous"], "{line}");
+    }
+}
+
+#[test]
+fn a_head_that_breaks_off_is_shown() {
+    let end = Ends(Close::EndOfCapture);
+    for (response, headers) in
+        [("HTTP/1.0 200 OK\r\n", json!({})), ("HTTP/1.0 200 OK\r\nA: b\r\nContent-Le", json!({"A": "b"}))]
+    {
+        let outcome = run(TCP, &[asks(GET), answers(response), end.clone()]);
+        assert_eq!(
+            (outcome.lines(), flags(&outcome.entries[0])),
+            (vec!["GET /a?x=1 200".to_owned()], vec!["truncated".to_owned()])
+        );
+        assert_eq!(outcome.entries[0]["response"]["headers"], headers);
+        assert_eq!(outcome.entries[0]["responseSize"], json!(response.len()));
+    }
+    let outcome = run(TCP, &[asks(GET), answers("HTTP/1.0 200 O"), asks("GET /b HTTP/1.1\r\nA"), end]);
+    assert_eq!(outcome.lines(), ["GET /a?x=1 -", "GET /b -"]);
+    assert_eq!(flags(&outcome.entries[1]), ["responseMissing", "truncated"]);
+}
+
+#[test]
+fn doubtful_responses_are_read_as_far_as_they_make_sense() {
+    for (response, wanted) in [
+        // A head that ends with LF CR CR LF.
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\n\r\r\nhi", "hi"),
+        // Some read the field so, some do not; the body says who is right.
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: \rchunked\r\n\r\nno size\r\nhere", "no size\r\nhere"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: \rchunked\r\n\r\nno size", "no size"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: \rchunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", "hi"),
+    ] {
+        let outcome = run(TCP, &[asks(GET), answers(response), Fin(ToClient)]);
+        assert_eq!(
+            (body(&outcome.entries[0]).as_str(), flags(&outcome.entries[0]).join(" ").as_str()),
+            (wanted, "ambiguous"),
+            "{response}"
+        );
+    }
+}
+
 #[test]
 fn pairs_by_order() {
     for (events, wanted) in [
@@ -281,6 +335,112 @@ fn after_a_gap_the_next_exchange_is_whole() {
     let outcome =
         run(TCP, &[asks(GET), answers(OK), Lost(ToServer, 30), answers(CREATED), asks(GET_B), answers(OK)]);
     assert_eq!(outcome.lines(), ["GET /a?x=1 200", "- - 201", "GET /b 200"]);
+}
+
+/// Requests that stood behind a hole come in one go, and their responses came before.
+#[test]
+fn late_requests_meet_their_responses() {
+    let get = |path: u32| format!("GET /{path} HTTP/1.1\r\n\r\n").into_bytes();
+    let ok = |code: u32| answers(format!("HTTP/1.1 {code} x\r\nContent-Length: 0\r\n\r\n"));
+    let lost = || Lost(ToClient, 40);
+    let hole = || Lost(ToServer, 30);
+    // The event at index n happens in millisecond n + 1; a request is sent half a millisecond before.
+    let late = |times: &[(i64, u32)]| {
+        times.iter().map(|(at, path)| AskedAt(at * 1000 + 500, get(*path))).collect::<Vec<_>>()
+    };
+    for (before, times, after, wanted) in [
+        // The first request is lost: its response stands alone, whenever the hole is given up.
+        (vec![ok(201), hole()], vec![], vec![asks(get(2)), ok(202)], vec!["- - 201", "GET /2 202"]),
+        (vec![ok(201), ok(202), hole()], vec![(1, 2)], vec![], vec!["- - 201", "GET /2 202"]),
+        // The response of the second is lost too; the third has its own.
+        (
+            vec![ok(201), lost(), ok(203), ok(204), hole()],
+            vec![(1, 2), (2, 3), (3, 4)],
+            vec![asks(get(5)), ok(205)],
+            vec!["- - 201", "GET /2 -", "GET /3 203", "GET /4 204", "GET /5 205"],
+        ),
+        // Lost before anything is held, and behind all that is.
+        (vec![lost(), ok(203), hole()], vec![(0, 2), (1, 3)], vec![], vec!["GET /2 -", "GET /3 203"]),
+        (
+            vec![ok(201), ok(202), lost(), hole()],
+            vec![(1, 2), (2, 3)],
+            vec![asks(get(4)), ok(204)],
+            vec!["- - 201", "GET /2 202", "GET /3 -", "GET /4 204"],
+        ),
+        // Nothing is held when requests come that the lost bytes may have answered.
+        (vec![lost(), hole()], vec![(0, 2)], vec![asks(get(3)), ok(203)], vec!["GET /2 -", "GET /3 203"]),
+        (vec![lost(), hole()], vec![(3, 2)], vec![ok(202)], vec!["GET /2 202"]),
+        // Two losses.
+        (
+            vec![lost(), ok(202), lost(), ok(204), hole()],
+            vec![(0, 1), (1, 2), (2, 3), (3, 4)],
+            vec![],
+            vec!["GET /1 -", "GET /2 202", "GET /3 -", "GET /4 204"],
+        ),
+    ] {
+        let events = [before, late(&times), after].concat();
+        assert_eq!(run(TCP, &events).lines(), wanted, "{events:?}");
+    }
+}
+
+#[test]
+fn contradicted_bytes_are_flagged_where_they_may_be() {
+    let (overlap, none) = (vec!["ambiguous".to_owned(), "overlap".to_owned()], Vec::new());
+    for (events, wanted) in [
+        (vec![asks(GET), Contradicted(ToServer), answers(OK), asks(GET_B), answers(OK)], [&overlap, &none]),
+        (
+            vec![
+                asks(GET),
+                answers(OK),
+                asks(&GET_B[..9]),
+                Contradicted(ToServer),
+                asks(&GET_B[9..]),
+                answers(OK),
+            ],
+            [&none, &overlap],
+        ),
+        (
+            vec![
+                asks(GET),
+                answers(&OK[..OK.len() - 1]),
+                Contradicted(ToClient),
+                answers(&OK[OK.len() - 1..]),
+                asks(GET_B),
+                answers(OK),
+            ],
+            [&overlap, &none],
+        ),
+        (
+            vec![
+                asks([GET, GET_B].concat()),
+                Contradicted(ToServer),
+                Contradicted(ToServer),
+                answers(OK),
+                answers(OK),
+            ],
+            [&overlap, &overlap],
+        ),
+        (
+            vec![
+                asks(GET),
+                Contradicted(ToServer),
+                answers(OK),
+                asks(GET_B),
+                Contradicted(ToServer),
+                answers(OK),
+            ],
+            [&overlap, &overlap],
+        ),
+        (vec![asks(GET), Contradicted(ToClient), answers(OK), asks(GET_B), answers(OK)], [&none, &none]),
+        (vec![answers(OK), Contradicted(ToClient), asks(GET), asks(GET_B), answers(OK)], [&overlap, &none]),
+    ] {
+        let outcome = run(TCP, &events);
+        assert_eq!(
+            outcome.entries.iter().map(flags).collect::<Vec<_>>(),
+            wanted.map(Clone::clone),
+            "{events:?}"
+        );
+    }
 }
 
 #[test]
