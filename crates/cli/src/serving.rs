@@ -71,6 +71,7 @@ pub(crate) async fn asked_to_stop() -> io::Result<()> {
 
 /// For a command that works on its own threads: CTRL+C sets the flag, so that it can end with all that it has; a second
 /// one ends the process at once.
+#[expect(clippy::exit, reason = "the second CTRL+C says that nothing is worth waiting for")]
 pub(crate) fn interrupted() -> io::Result<Arc<AtomicBool>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let mut interrupt = {

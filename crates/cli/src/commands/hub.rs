@@ -58,12 +58,13 @@ pub(crate) fn run(args: Args) -> Outcome {
     let config = config(args.listen, workers, args.names.allowed_hosts);
     serving::run(async {
         let mut hub = ::hub::start(config).await.map_err(|error| failure(&error))?;
-        let outcome = match serving::greet_watchers(&what, hub.address) {
-            Err(error) => Err(error.into()),
-            Ok(()) => tokio::select! {
+        let outcome = if let Err(error) = serving::greet_watchers(&what, hub.address) {
+            Err(error.into())
+        } else {
+            tokio::select! {
                 stopped = serving::asked_to_stop() => stopped.map_err(|error| Failure::of(&error)),
                 error = hub.failed() => Err(failure(&error)),
-            },
+            }
         };
         hub.shutdown().await;
         outcome

@@ -81,12 +81,13 @@ async fn serve(args: Args, config: worker::Config) -> Outcome {
             return Err(super::hub::failure(&error));
         }
     };
-    let outcome = match serving::greet_watchers(&what, hub.address) {
-        Err(error) => Err(error.into()),
-        Ok(()) => tokio::select! {
+    let outcome = if let Err(error) = serving::greet_watchers(&what, hub.address) {
+        Err(error.into())
+    } else {
+        tokio::select! {
             outcome = super::worker::attend(&mut worker) => outcome,
             error = hub.failed() => Err(super::hub::failure(&error)),
-        },
+        }
     };
     hub.shutdown().await;
     worker.shutdown().await;
