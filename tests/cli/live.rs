@@ -52,6 +52,12 @@ fn a_filter_is_quoted_as_it_was_typed() {
     assert!(ran.stderr.contains("the capture filter `foo bar` is not valid BPF"), "{}", ran.stderr);
 }
 
+/// Other tests talk on this machine too: what asks for the answers of this test's server alone.
+fn answers_of(address: &str) -> String {
+    let (_, port) = address.rsplit_once(':').expect("a port");
+    format!("/api/wsFull?q=http%20and%20dst.port%20%3D%3D%20%22{port}%22")
+}
+
 /// The number of the stream of an entry.
 fn stream(entry: &serde_json::Value) -> u64 {
     let id = entry["id"].as_str().expect("an id");
@@ -68,7 +74,7 @@ fn ids_of_live_traffic_never_repeat() {
     let mut before = 0;
     for _ in 0..2 {
         let tap = Tap::start_in(&kubeshark(), &["-i", "lo"], state.path());
-        let mut watcher = Watcher::connect(&tap.hub, "/api/wsFull?q=response.status%20%3D%3D%20418");
+        let mut watcher = Watcher::connect(&tap.hub, &answers_of(&address));
         assert_eq!(get(&address, "/", &[]).0, 418);
         let number = stream(&watcher.entries(1)[0]);
         assert!(number > before, "{number} follows {before}");
@@ -86,8 +92,7 @@ fn traffic_of_this_machine_is_seen() {
     let address = server();
     for interface in ["lo", "any"] {
         let tap = Tap::start(&kubeshark(), &["-i", interface]);
-        // Other tests talk on this machine too.
-        let mut watcher = Watcher::connect(&tap.hub, "/api/wsFull?q=response.status%20%3D%3D%20418");
+        let mut watcher = Watcher::connect(&tap.hub, &answers_of(&address));
         assert_eq!(get(&address, &format!("/{interface}?q=1"), &[]).0, 418);
         let entry = watcher.entries(1).remove(0);
         assert_eq!(entry["request"]["url"], format!("/{interface}?q=1"));
