@@ -3,13 +3,18 @@
 set -eu
 cd "$(dirname "$0")/.."
 . hack/lib.sh
-hack/setup.sh build
+hack/setup.sh run
 cargo build --release -p kubeshark-cli
 program=$PWD/target/release/kubeshark
 
 # A program that was built anew has lost the right that setcap gave it.
-if [ "$(id -u)" != 0 ] && sudo -n true 2>/dev/null; then
-    sudo -n setcap cap_net_raw+ep "$program" || say "setcap failed; trying without it"
+if [ "$(id -u)" != 0 ] && as_root=$(root_command); then
+    setcap=$(command -v setcap || echo /usr/sbin/setcap)
+    if ! "$setcap" -q -v cap_net_raw+ep "$program" >/dev/null 2>&1; then
+        say "The right to capture (sudo setcap cap_net_raw+ep $program):"
+        # shellcheck disable=SC2086
+        $as_root "$setcap" cap_net_raw+ep "$program" || say "setcap failed; trying without it"
+    fi
 fi
 # Only the shell is left out of the way of CTRL+C, so that it sees how the program ended.
 trap : INT

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what a bare Debian or Ubuntu with Rust lacks. Returns at once when nothing is missing.
 #
-#   hack/setup.sh build       to build and run
+#   hack/setup.sh build       to build
+#   hack/setup.sh run         and to give the program the right to capture, where root need not run it
 #   hack/setup.sh test        and what tests use: wscat from npm, in a cache outside the checkout
 #   hack/setup.sh captures    and what hack/captures.sh uses
 set -eu
@@ -21,8 +22,7 @@ install_missing() {
     [ -n "$missing" ] || return 0
     as_root=
     if [ "$(id -u)" != 0 ]; then
-        command -v sudo >/dev/null || fail "missing:$missing. Install these packages as root, then try again."
-        as_root=sudo
+        as_root=$(root_command) || fail "missing:$missing. Install these packages as root, then try again."
     fi
     command -v apt-get >/dev/null || fail "missing:$missing. Install these (named as Debian names them), then try again."
     say "Installing$missing"
@@ -36,14 +36,22 @@ install_wscat() {
     [ -x "$WSCAT" ] && return 0
     say "Installing wscat $WSCAT_VERSION"
     npm install --silent --no-audit --no-fund --prefix "$WSCAT_HOME" "wscat@$WSCAT_VERSION" >/dev/null ||
-        say "wscat can't be installed: its tests will say that they did not run"
+        say "wscat can't be installed: what needs it will not run"
 }
 
 command -v cargo >/dev/null || fail "Rust is missing: get it from https://rustup.rs, then try again."
+version=$(cargo --version | cut -d ' ' -f 2)
+at_least "$version" "$RUST_VERSION" ||
+    fail "cargo $version ($(command -v cargo)) is too old: Rust $RUST_VERSION is needed. Get it from https://rustup.rs, then try again."
 need cc gcc
 need /usr/include/pcap.h libpcap-dev
 case ${1:-build} in
     build) install_missing ;;
+    run)
+        # Who can't become root can't set it either.
+        [ "$(id -u)" = 0 ] || ! root_command >/dev/null || need setcap libcap2-bin
+        install_missing
+        ;;
     test)
         need ip iproute2
         need script bsdutils
@@ -62,5 +70,5 @@ case ${1:-build} in
         need dig bind9-dnsutils
         install_missing
         ;;
-    *) fail "what should $1 be? build, test or captures" ;;
+    *) fail "what should $1 be? build, run, test or captures" ;;
 esac

@@ -31,9 +31,9 @@ fn what_is_no_capture() {
     for (path, words) in [
         (text(&page), &["page.html", "not a capture", "pcapng"][..]),
         (text(&empty), &["empty.pcap", "is empty"]),
-        (text(&foreign), &["radio.pcap", "link type 105", "Ethernet"]),
+        (text(&foreign), &["radio.pcap", "link type 105", "byte 20", "Ethernet"]),
         (text(scratch.path()), &[text(scratch.path()), "is a directory", "name a capture file"]),
-        (text(&missing), &["missing.pcap", "No such file"]),
+        (text(&missing), &["missing.pcap", "No such file", "check its name"]),
     ] {
         refuses(&["dissect", path], 1, words);
         refuses(
@@ -59,18 +59,32 @@ fn a_cut_capture_gives_all_before_the_cut() {
         assert_eq!(ran.code, Some(1), "{name}: {}", ran.stderr);
         assert_eq!(ran.stdout, expected.stdout, "{name}");
         let offset = whole.len() - 16 - 66;
-        for word in [name, "cut short", &format!("byte {offset}"), "everything before it was read"] {
+        let place = match name {
+            "cut.pcap" => format!("byte {offset} is"),
+            _ => format!("byte {offset} of the uncompressed capture"),
+        };
+        for word in [name, "cut short", &place, "everything before it was read"] {
             assert!(ran.stderr.contains(word), "{name} does not say {word:?}: {}", ran.stderr);
         }
         assert!(ran.stderr.contains("HTTP 12"), "no ledger: {}", ran.stderr);
     }
     // A compressed stream that breaks off says so as well.
-    let gzip = pcap::gzip(&whole);
-    let path = scratch.file("broken.pcap.gz", &gzip[..gzip.len() - 20]);
-    refuses(&["dissect", text(&path)], 1, &["broken.pcap.gz", "byte "]);
+    for (name, bytes) in [("broken.pcap.gz", pcap::gzip(&whole)), ("broken.pcap.zst", pcap::zstd(&whole))] {
+        let path = scratch.file(name, &bytes[..bytes.len() - 20]);
+        refuses(&["dissect", text(&path)], 1, &[name, "cut short: the compressed stream at byte "]);
+    }
+    let path = scratch.file("junk.pcap.gz", &[&pcap::gzip(&whole)[..], b"junk"].concat());
+    refuses(&["dissect", text(&path)], 1, &["junk.pcap.gz", "is damaged", "something else follows"]);
     let ran = run_with(&["dissect", "-"], cut);
     assert_eq!(ran.code, Some(1));
     assert!(ran.stderr.contains("standard input"), "{}", ran.stderr);
+}
+
+#[test]
+fn nothing_is_read_unless_all_files_open() {
+    let ran = run(&["dissect", text(&capture("demo")), "missing.pcap"]);
+    assert_eq!((ran.code, ran.stdout.len()), (Some(1), 0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("missing.pcap"), "{}", ran.stderr);
 }
 
 #[test]
@@ -83,8 +97,9 @@ fn wrong_usage() {
         (&["dissect", "--threads", "0", text(&demo)], &["--threads"]),
         (&["kfl", "check", "response.status >"], &["1 | response.status >", "^"]),
         (&["tap"], &["cluster", "kubeshark tap -i any", "--pcap"]),
-        (&["hub"], &["a hub needs workers", "--workers 10.0.0.5:30001"]),
+        (&["hub"], &["a hub needs workers", "--workers 127.0.0.1:30001"]),
         (&["worker"], &["a worker needs packets", "-i", "--pcap"]),
+        (&["worker", "--pcap", text(&demo), "--advertise", "a/b"], &["a/b", "host:port"]),
         (&["nonsense"], &["nonsense", "--help"]),
     ] {
         refuses(arguments, 2, words);
@@ -93,7 +108,7 @@ fn wrong_usage() {
 
 #[test]
 fn a_hub_names_a_worker_that_is_no_address() {
-    refuses(&["hub", "--listen", "127.0.0.1:0", "--workers", "over there"], 1, &["over there", "host:port"]);
+    refuses(&["hub", "--listen", "127.0.0.1:0", "--workers", "over there"], 2, &["over there", "host:port"]);
 }
 
 #[test]

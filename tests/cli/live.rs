@@ -7,11 +7,21 @@ use std::{
 };
 
 use support::{
-    program::{Tap, get, may_capture, note},
+    Scratch,
+    program::{Tap, get, may_capture, missing},
     watch::Watcher,
 };
 
-use crate::kubeshark;
+use crate::{kubeshark, run};
+
+/// Whether live capture can be tested; if not, that is told.
+fn may() -> bool {
+    let may = may_capture();
+    if !may {
+        missing("live capture: not run (it needs root or cap_net_raw)");
+    }
+    may
+}
 
 /// Answers every connection with one response.
 fn server() -> String {
@@ -32,16 +42,57 @@ fn server() -> String {
 }
 
 #[test]
+fn a_filter_is_quoted_as_it_was_typed() {
+    if !may() {
+        return;
+    }
+    let ports = ["--listen", "127.0.0.1:0", "--worker-listen", "127.0.0.1:0"];
+    let ran = run(&[&["tap", "-i", "lo", "--bpf", "foo bar"][..], &ports].concat());
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the capture filter `foo bar` is not valid BPF"), "{}", ran.stderr);
+}
+
+/// Other tests talk on this machine too: what asks for the answers of this test's server alone.
+fn answers_of(address: &str) -> String {
+    let (_, port) = address.rsplit_once(':').expect("a port");
+    format!("/api/wsFull?q=http%20and%20dst.port%20%3D%3D%20%22{port}%22")
+}
+
+/// The number of the stream of an entry.
+fn stream(entry: &serde_json::Value) -> u64 {
+    let id = entry["id"].as_str().expect("an id");
+    let name = id.rsplit('/').next().and_then(|name| name.split('.').next());
+    name.and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("no stream in {id}"))
+}
+
+#[test]
+fn ids_of_live_traffic_never_repeat() {
+    if !may() {
+        return;
+    }
+    let (address, state) = (server(), Scratch::new());
+    let mut before = 0;
+    for _ in 0..2 {
+        let tap = Tap::start_in(&kubeshark(), &["-i", "lo"], state.path());
+        let mut watcher = Watcher::connect(&tap.hub, &answers_of(&address));
+        assert_eq!(get(&address, "/", &[]).0, 418);
+        let number = stream(&watcher.entries(1)[0]);
+        assert!(number > before, "{number} follows {before}");
+        // The streams of other tests are numbered too, by less than a block.
+        before += 100_000;
+    }
+    assert!(state.path().join("kubeshark/stream-high-water").is_file());
+}
+
+#[test]
 fn traffic_of_this_machine_is_seen() {
-    if !may_capture() {
-        note("live capture: not run (it needs root or cap_net_raw)");
+    if !may() {
         return;
     }
     let address = server();
     for interface in ["lo", "any"] {
         let tap = Tap::start(&kubeshark(), &["-i", interface]);
-        // Other tests talk on this machine too.
-        let mut watcher = Watcher::connect(&tap.hub, "/api/wsFull?q=response.status%20%3D%3D%20418");
+        let mut watcher = Watcher::connect(&tap.hub, &answers_of(&address));
         assert_eq!(get(&address, &format!("/{interface}?q=1"), &[]).0, 418);
         let entry = watcher.entries(1).remove(0);
         assert_eq!(entry["request"]["url"], format!("/{interface}?q=1"));

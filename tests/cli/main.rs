@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod forms;
+mod interrupt;
 mod live;
 mod output;
 mod serving;

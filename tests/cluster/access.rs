@@ -39,3 +39,13 @@ fn foreign_origins_and_unknown_hosts_are_refused() {
         );
     }
 }
+
+#[test]
+fn health_answers_under_any_name() {
+    let cluster = Cluster::of(&[capture("demo")]);
+    for address in [cluster.hub(), cluster.addresses[0].to_string()] {
+        for path in ["/healthz", "/readyz", "/metrics"] {
+            assert_eq!(get(&address, path, &[("host", "10.42.0.7:8899")]).0, 200, "{path}");
+        }
+    }
+}

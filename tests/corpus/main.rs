@@ -1,14 +1,13 @@
 //! Captures of the world, where there are some: none may crash the program or keep it busy. `KUBESHARK_CORPUS` names a
-//! directory of them; else `../shared/corpora` beside the checkout is looked for.
+//! directory of them.
 
 use std::{
-    env,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
-use support::{captures::files, program};
+use support::{captures::files, corpus, program};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -27,8 +26,7 @@ fn captures(directory: &Path, found: &mut Vec<PathBuf>) {
 
 #[test]
 fn every_capture_is_survived() {
-    let directory = env::var_os("KUBESHARK_CORPUS")
-        .map_or_else(|| support::root().join("../shared/corpora"), PathBuf::from);
+    let directory = corpus::place();
     let mut found = Vec::new();
     if directory.is_dir() {
         captures(&directory, &mut found);

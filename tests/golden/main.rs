@@ -13,6 +13,7 @@ fn entries(input: &std::path::Path, threads: usize) -> String {
         threads,
         bpf: None,
         limits: Limits::default(),
+        stop: std::sync::Arc::default(),
     };
     let mut out = Vec::new();
     let (_, result) = worker::dissect(&config, &mut out, &|_| ());

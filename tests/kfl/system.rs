@@ -59,6 +59,7 @@ fn printed(input: &Input, query: &str) -> Vec<Value> {
         threads: 1,
         bpf: None,
         limits: Limits::default(),
+        stop: std::sync::Arc::default(),
     };
     let mut out = Vec::new();
     let (_, result) = worker::dissect(&config, &mut out, &|_| {});

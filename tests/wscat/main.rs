@@ -20,7 +20,7 @@ use support::{
 fn wscat() -> Option<PathBuf> {
     let path = env::var_os("KUBESHARK_WSCAT").map(PathBuf::from).filter(|path| path.is_file());
     if path.is_none() {
-        program::note(
+        program::missing(
             "wscat: not run (KUBESHARK_WSCAT names no program; `make test` installs one where npm is)",
         );
     }

@@ -46,6 +46,15 @@ impl Args {
     }
 }
 
+/// What is looked at, in words.
+pub(crate) fn describe(sources: &[SourceConfig]) -> String {
+    let named = sources.iter().map(|source| match &source.input {
+        Input::Interface(name) => format!("the traffic of interface {name}, live"),
+        input => format!("what {input} holds"),
+    });
+    named.collect::<Vec<_>>().join(", ")
+}
+
 /// A file, or standard input where it is called `-`.
 pub(crate) fn input(path: PathBuf) -> Input {
     if path.as_os_str() == "-" { Input::Stdin } else { Input::File(path) }

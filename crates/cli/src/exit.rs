@@ -6,6 +6,9 @@ use std::{
     process::ExitCode,
 };
 
+/// 128 and the number of SIGINT.
+pub(crate) const INTERRUPTED: u8 = 130;
+
 /// What a command returns.
 pub(crate) type Outcome = Result<(), Failure>;
 
@@ -20,6 +23,10 @@ pub(crate) enum Failure {
     Usage(String),
     /// 77 (`EX_NOPERM` of sysexits.h): live capture needs a right that it does not have. `make run` asks for this one.
     MayNotCapture(String),
+    /// 1, without a word: it was told already, when it happened.
+    Told,
+    /// 130, as shells have it of a program that SIGINT ended: the user did not want the rest.
+    Interrupted,
     /// 0: who reads our output has seen enough and closed it.
     ReaderGone,
 }
@@ -56,7 +63,8 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 pub(crate) fn leave(outcome: Outcome) -> ExitCode {
     let (code, why) = match outcome {
         Ok(()) | Err(Failure::ReaderGone) => return ExitCode::SUCCESS,
-        Err(Failure::Nothing) => return ExitCode::from(1),
+        Err(Failure::Nothing | Failure::Told) => return ExitCode::from(1),
+        Err(Failure::Interrupted) => return ExitCode::from(INTERRUPTED),
         Err(Failure::Failed(why)) => (1, why),
         Err(Failure::Usage(why)) => (2, why),
         Err(Failure::MayNotCapture(why)) => (77, why),

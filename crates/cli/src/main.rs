@@ -5,6 +5,7 @@
 mod capturing;
 mod commands;
 mod exit;
+mod ledger;
 mod logging;
 mod query;
 mod serving;

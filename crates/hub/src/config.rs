@@ -48,8 +48,10 @@ pub struct Limits {
     pub merge_wait: Duration,
     /// How long a worker may stay silent (it is pinged three times in that time) before its connection is given up.
     pub worker_silence: Duration,
-    /// How long a worker may take to answer a dial, a command or a request.
+    /// How long a worker may take to answer a dial or a command.
     pub worker_timeout: Duration,
+    /// How long a worker may take to answer a request for which a person waits.
+    pub answer_timeout: Duration,
     /// The first and the longest pause between two dials of a worker.
     pub redial: (Duration, Duration),
     /// Largest frame of entries that a worker may send, and largest answer to a request, in bytes.
@@ -66,6 +68,7 @@ impl Default for Limits {
             merge_wait: Duration::from_millis(500),
             worker_silence: Duration::from_secs(15),
             worker_timeout: Duration::from_secs(10),
+            answer_timeout: Duration::from_secs(5),
             redial: (Duration::from_millis(100), Duration::from_secs(5)),
             message_bytes: 64 * 1024 * 1024,
         }

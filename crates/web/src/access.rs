@@ -75,14 +75,15 @@ fn without_port(authority: &str) -> Option<&str> {
     (!host.is_empty() && port.parse::<u16>().is_ok()).then_some(host)
 }
 
-/// Stands before all routes: `traffic` may be asked only from this machine, by who is not a foreign web page; `open`
-/// shows no traffic (health, metrics) and asks only for a known `Host`. Paths that neither has are answered with 404.
+/// Stands before all routes: `traffic` may be asked only from this machine, by who is not a foreign web page. `open`
+/// (health, metrics) shows no traffic and may be asked by anybody, under any name: the kubelet and Prometheus call a
+/// process by the address of its pod, which it does not know. Paths that neither has are answered with 404.
 pub fn protect(traffic: Router, open: Router, hosts: Hosts) -> Router {
     traffic
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
-        .layer(from_fn_with_state(hosts.clone(), let_in))
-        .merge(open.layer(from_fn_with_state(hosts, let_in_open)))
+        .layer(from_fn_with_state(hosts, let_in))
+        .merge(open)
 }
 
 async fn let_in(
@@ -95,11 +96,6 @@ async fn let_in(
     check_origin(&hosts, request.headers())?;
     check_peer(peer.ip())?;
     request.extensions_mut().insert(Access(()));
-    Ok(next.run(request).await)
-}
-
-async fn let_in_open(State(hosts): State<Hosts>, request: Request, next: Next) -> Result<Response, Failure> {
-    check_host(&hosts, &request)?;
     Ok(next.run(request).await)
 }
 

@@ -18,12 +18,28 @@ pub struct SourceConfig {
     pub buffer_bytes: u32,
     /// A BPF filter.
     pub filter: Option<String>,
+    /// Addresses of our own servers, whose traffic an interface leaves out: watching it would make more of it.
+    pub leave_out: Vec<SocketAddr>,
 }
 
 impl SourceConfig {
     /// A source with the usual settings: whole frames (GRO joins up to 256 KiB), a ring of 32 MiB, no filter.
     pub fn new(input: Input) -> Self {
-        Self { input, snaplen: 262_144, buffer_bytes: 32 << 20, filter: None }
+        Self { input, snaplen: 262_144, buffer_bytes: 32 << 20, filter: None, leave_out: Vec::new() }
+    }
+
+    /// The filter, if any, and the rules of what an interface leaves out.
+    pub(crate) fn whole_filter(&self) -> Option<String> {
+        if !matches!(self.input, Input::Interface(_)) {
+            return self.filter.clone();
+        }
+        let rules = self.leave_out.iter().map(|address| match (address.ip(), address.port()) {
+            // Whoever listens everywhere has no address of its own.
+            (ip, port) if ip.is_unspecified() => format!("not tcp port {port}"),
+            (ip, port) => format!("not (host {ip} and tcp port {port})"),
+        });
+        let all: Vec<_> = self.filter.iter().map(|filter| format!("({filter})")).chain(rules).collect();
+        (!all.is_empty()).then(|| all.join(" and "))
     }
 }
 
@@ -32,6 +48,9 @@ impl SourceConfig {
 pub struct Config {
     /// Where it serves.
     pub listen: SocketAddr,
+    /// What it calls itself in the ids of its entries, and where its hub finds it: `host:port`, or `host` for the port
+    /// that it listens on. `None` is the address that it listens on.
+    pub advertise: Option<String>,
     /// The name of its node.
     pub node: String,
     /// What it captures. Several sources are captured side by side and never mixed.
@@ -55,6 +74,7 @@ impl Config {
     pub fn new(sources: Vec<SourceConfig>) -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], DEFAULT_PORT)),
+            advertise: None,
             node: "localhost".into(),
             sources,
             threads: 1,
@@ -90,4 +110,34 @@ pub struct Limits {
     pub flow: flow::Limits,
     /// Of each flow's dissection.
     pub dissect: dissect::Limits,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_servers_are_left_out() {
+        let filter = |input, filter: Option<&str>, own: &[&str]| {
+            let leave_out = own.iter().map(|address| address.parse().unwrap()).collect();
+            SourceConfig { filter: filter.map(Into::into), leave_out, ..SourceConfig::new(input) }
+                .whole_filter()
+        };
+        let live = || Input::Interface("any".into());
+        for (input, typed, own, expected) in [
+            (
+                live(),
+                Some("udp or tcp"),
+                &["10.1.2.3:8899", "[::1]:1"][..],
+                Some(
+                    "(udp or tcp) and not (host 10.1.2.3 and tcp port 8899) and not (host ::1 and tcp port 1)",
+                ),
+            ),
+            (live(), None, &["0.0.0.0:30001", "[::]:2"], Some("not tcp port 30001 and not tcp port 2")),
+            (live(), None, &[], None),
+            (Input::Stdin, Some("udp or tcp"), &["0.0.0.0:30001"], Some("udp or tcp")),
+        ] {
+            assert_eq!(filter(input, typed, own).as_deref(), expected);
+        }
+    }
 }

@@ -5,7 +5,10 @@ use std::{
     collections::BTreeMap,
     io::{self, Write},
     ops::Range,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use api::{Entry, Node};
@@ -32,7 +35,7 @@ pub enum Output {
 
 /// What to dissect, and how.
 pub struct DissectConfig {
-    /// The captures, one after the other; no flow goes from one into the next.
+    /// The captures, one after the other; no flow goes from one into the next. None is read unless all files open.
     pub inputs: Vec<Input>,
     /// Which entries are printed.
     pub filter: kfl::Filter,
@@ -44,6 +47,8 @@ pub struct DissectConfig {
     pub bpf: Option<String>,
     /// The bounds of decoding, flow tables and dissectors.
     pub limits: Limits,
+    /// Once true, inputs end where they are: what was read comes out, and the report is whole.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// How far it is.
@@ -94,13 +99,19 @@ pub fn dissect(
     });
     let mut numbers = Counting::default();
     let mut report = Report::default();
+    if let Err(error) = config.inputs.iter().try_for_each(source::check) {
+        return (report, Err(DissectError::Capture(error)));
+    }
     let limit = config.filter.limit().unwrap_or(u64::MAX);
     for (index, input) in config.inputs.iter().enumerate() {
+        if config.stop.load(Ordering::Relaxed) {
+            break;
+        }
         let position = Position::default();
         let ordinal = report.ledger.capture.packets + report.ledger.capture.filtered;
         let source_config = SourceConfig { filter: config.bpf.clone(), ..SourceConfig::new(input.clone()) };
-        let stop = Arc::new(AtomicBool::new(false));
-        let source = match source::open(&source_config, &config.limits.flow, &position, &stop, ordinal) {
+        let source = match source::open(&source_config, &config.limits.flow, &position, &config.stop, ordinal)
+        {
             Ok(source) => source,
             Err(error) => return (report, Err(DissectError::Capture(error))),
         };

@@ -12,6 +12,7 @@ mod capture;
 mod config;
 mod dissect;
 mod entries;
+mod identity;
 mod ledger;
 mod rounds;
 mod server;
@@ -22,7 +23,7 @@ mod streams;
 mod tap;
 mod worker;
 
-pub use capture::{CaptureError, CaptureStats, Input};
+pub use capture::{CaptureError, CaptureStats, Input, Place};
 pub use config::{Config, DEFAULT_PORT, Limits, SourceConfig, StoreLimits};
 pub use dissect::{DissectConfig, DissectError, Output, Progress, Report, dissect};
 pub use entries::entries;

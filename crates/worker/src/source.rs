@@ -9,6 +9,7 @@ use std::{
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError},
     },
     thread,
     time::Duration,
@@ -36,29 +37,41 @@ pub(crate) fn open(
 ) -> Result<Box<dyn BatchSource>, CaptureError> {
     let filler = Filler::new(limits);
     let stop = Arc::clone(stop);
-    let frames = |file| -> Result<Frames, CaptureError> {
-        let filter = config.filter.clone().map(FileFilter::new).transpose()?;
-        Ok(Frames { file, filter, refused: 0 })
+    let filter = match &config.input {
+        Input::Interface(_) => None,
+        _ => config.filter.clone().map(FileFilter::new).transpose()?,
     };
     Ok(match &config.input {
-        Input::File(path) => {
-            let frames = frames(CaptureFile::open(path, position)?)?;
-            if is_regular(path) {
-                Box::new(Regular { frames, filler, ordinal, stop })
-            } else {
-                Box::new(Piped::new(frames, filler, ordinal, stop))
-            }
+        Input::File(path) if is_regular(path) => {
+            let frames = Frames { file: CaptureFile::open(path, position)?, filter, refused: 0 };
+            Box::new(Regular { frames, filler, ordinal, stop })
         }
-        Input::Stdin => Box::new(Piped::new(frames(CaptureFile::stdin(position)?)?, filler, ordinal, stop)),
+        Input::File(path) => {
+            let (path, position) = (path.clone(), position.clone());
+            Piped::open(move || CaptureFile::open(&path, &position), filter, filler, ordinal, stop)?
+        }
+        Input::Stdin => {
+            let position = position.clone();
+            Piped::open(move || CaptureFile::stdin(&position), filter, filler, ordinal, stop)?
+        }
         Input::Interface(name) => {
             let options = LiveOptions {
                 snaplen: config.snaplen,
                 buffer_bytes: config.buffer_bytes,
                 filter: config.filter.clone(),
+                whole_filter: config.whole_filter(),
             };
             Box::new(Live { capture: LiveCapture::open(name, &options)?, filler, ordinal, stop })
         }
     })
+}
+
+/// Says what can be said before anything is read: a pipe, that nobody may have opened yet, is not touched.
+pub(crate) fn check(input: &Input) -> Result<(), CaptureError> {
+    match input {
+        Input::File(path) if is_regular(path) => CaptureFile::check(path),
+        _ => Ok(()),
+    }
 }
 
 /// Whether reading it never waits for somebody else. What cannot be asked fails when it is opened.
@@ -91,6 +104,20 @@ impl Frames {
 
     fn stats(&self) -> CaptureStats {
         CaptureStats { filtered: self.refused, ..self.file.stats() }
+    }
+}
+
+/// What was stopped before it could be opened.
+struct Nothing(Filler, Ordinal);
+
+impl BatchSource for Nothing {
+    fn fill(&mut self, batch: &mut Batch) -> Result<(), CaptureError> {
+        self.0.end(self.1, batch);
+        Ok(())
+    }
+
+    fn account(&mut self) -> (CaptureStats, DecodeCounters) {
+        (CaptureStats::default(), self.0.decoder.counters().clone())
     }
 }
 
@@ -191,19 +218,41 @@ struct PipeState {
     batch: Batch,
     stats: CaptureStats,
     failed: Option<CaptureError>,
+    /// It was stopped: nothing more is taken.
+    closed: bool,
 }
 
 impl Piped {
-    fn new(frames: Frames, filler: Filler, ordinal: Ordinal, stop: Arc<AtomicBool>) -> Self {
-        let mut state =
-            PipeState { filler, batch: Batch::default(), stats: CaptureStats::default(), failed: None };
+    /// Waits until the capture begins, which may be never, or until it is stopped.
+    fn open(
+        open: impl FnOnce() -> Result<CaptureFile, CaptureError> + Send + 'static,
+        filter: Option<FileFilter>,
+        filler: Filler,
+        ordinal: Ordinal,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Box<dyn BatchSource>, CaptureError> {
+        let (opened, file) = mpsc::sync_channel(1);
+        // Neither thread is joined: it may be blocked in a read for ever, and ends with the process.
+        thread::spawn(move || {
+            // Nobody waits for it any longer once it was stopped.
+            drop(opened.send(open()));
+        });
+        let file = loop {
+            match file.recv_timeout(IDLE) {
+                Ok(file) => break file?,
+                Err(RecvTimeoutError::Timeout) if !stop.load(Ordering::Relaxed) => {}
+                Err(_) => return Ok(Box::new(Nothing(filler, ordinal))),
+            }
+        };
+        let frames = Frames { file, filter, refused: 0 };
+        let (stats, failed) = (frames.stats(), None);
+        let mut state = PipeState { filler, batch: Batch::default(), stats, failed, closed: false };
         state.batch.clear();
         let shared =
             Arc::new(Shared { state: Mutex::new(state), filled: Condvar::new(), taken: Condvar::new() });
         let theirs = Arc::clone(&shared);
-        // Not joined: it may be blocked in a read for ever, and ends with the process.
         thread::spawn(move || pump(frames, ordinal, &theirs));
-        Self { shared, stop }
+        Ok(Box::new(Self { shared, stop }))
     }
 }
 
@@ -211,15 +260,24 @@ impl Piped {
 fn pump(mut frames: Frames, mut ordinal: Ordinal, shared: &Shared) {
     let room = || {
         let state = lock(&shared.state);
-        shared.taken.wait_while(state, |state| state.batch.is_full()).unwrap_or_else(PoisonError::into_inner)
+        let full = |state: &mut PipeState| state.batch.is_full() && !state.closed;
+        shared.taken.wait_while(state, full).unwrap_or_else(PoisonError::into_inner)
     };
     loop {
         ordinal += 1;
+        // A frame and its place in the account go in together.
+        let mut held = None;
         let more = frames.next(ordinal, |frame| {
-            let state = &mut *room();
-            state.filler.frame(frame, &mut state.batch);
+            let guard = held.insert(room());
+            let state = &mut **guard;
+            if !state.closed {
+                state.filler.frame(frame, &mut state.batch);
+            }
         });
-        let state = &mut *room();
+        let state = &mut *held.unwrap_or_else(room);
+        if state.closed {
+            return;
+        }
         state.stats = frames.stats();
         let ended = !matches!(more, Ok(true));
         if ended {
@@ -244,6 +302,7 @@ impl BatchSource for Piped {
         std::mem::swap(batch, &mut state.batch);
         self.shared.taken.notify_one();
         if self.stop.load(Ordering::Relaxed) && batch.end.is_none() {
+            state.closed = true;
             state.filler.end(Ordinal::MAX, batch);
         }
         state.failed.take().map_or(Ok(()), Err)

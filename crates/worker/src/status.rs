@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::Instant,
 };
 
 use api::Node;
@@ -34,7 +34,7 @@ pub(crate) struct SourceStatus {
 /// Written by the capture threads, read by handlers; the lock is held for a copy only.
 pub(crate) struct Status {
     pub(crate) node: Arc<Node>,
-    /// Tells this start of the worker from any other.
+    /// Tells this start of the worker from any that numbers its entries otherwise.
     pub(crate) boot: u64,
     started: Instant,
     store: Arc<Store>,
@@ -43,11 +43,10 @@ pub(crate) struct Status {
 }
 
 impl Status {
-    pub(crate) fn new(node: Arc<Node>, store: Arc<Store>, sources: Vec<SourceStatus>) -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    pub(crate) fn new(node: Arc<Node>, boot: u64, store: Arc<Store>, sources: Vec<SourceStatus>) -> Self {
         Self {
             node,
-            boot: since_epoch.as_nanos() as u64,
+            boot,
             started: Instant::now(),
             store,
             sources: Mutex::new(sources),

@@ -2,7 +2,8 @@
 //! never means two things.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -38,27 +39,34 @@ impl Reserved {
     pub(crate) fn open(directory: &Path) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
         let file = directory.join("stream-high-water");
-        let next = match fs::read_to_string(&file) {
-            Ok(text) => text.trim().parse().map_err(|_| {
-                let says = format!("{} holds no number; remove it to start from 1", file.display());
-                io::Error::new(io::ErrorKind::InvalidData, says)
-            })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 1,
-            Err(error) => return Err(error),
-        };
-        let mut reserved = Self { file, next, limit: next };
+        let mut reserved = Self { file, next: 1, limit: 1 };
         reserved.reserve()?;
         Ok(reserved)
     }
 
-    /// Moves the mark, so that a reader sees the old one or the new one, never half of it.
+    /// Takes a block above the mark, which another worker may have moved, and moves it, so that a reader sees the old one
+    /// or the new one, never half of it.
     fn reserve(&mut self) -> io::Result<()> {
-        let limit = self.next + BLOCK;
+        let lock = File::create(self.file.with_extension("lock"))?;
+        lock.lock()?;
+        let next = self.mark()?.max(self.next);
+        let limit = next + BLOCK;
         let fresh = self.file.with_extension("new");
         fs::write(&fresh, limit.to_string())?;
         fs::rename(&fresh, &self.file)?;
-        self.limit = limit;
+        (self.next, self.limit) = (next, limit);
         Ok(())
+    }
+
+    fn mark(&self) -> io::Result<u64> {
+        match fs::read_to_string(&self.file) {
+            Ok(text) => text.trim().parse().map_err(|_| {
+                let says = format!("{} holds no number; remove it to start from 1", self.file.display());
+                io::Error::new(io::ErrorKind::InvalidData, says)
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(1),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -79,6 +87,8 @@ impl Numbers for Reserved {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -89,6 +99,16 @@ mod tests {
         assert_eq!(last, BLOCK + 1);
         let mut second = Reserved::open(&directory).unwrap();
         assert!(second.next() > last);
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn two_workers_share_a_directory() {
+        let directory = std::env::temp_dir().join(format!("kubeshark-shared-{}", std::process::id()));
+        let mut workers = [Reserved::open(&directory).unwrap(), Reserved::open(&directory).unwrap()];
+        let count = 2 * (BLOCK + 1);
+        let given: HashSet<_> = (0..count).map(|index| workers[(index % 2) as usize].next()).collect();
+        assert_eq!(given.len() as u64, count);
         fs::remove_dir_all(directory).unwrap();
     }
 }

@@ -14,11 +14,12 @@ use std::{
 use api::{Entry, Node};
 use thiserror::Error;
 use tokio::{sync::mpsc, task::JoinHandle, time};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::{
     CaptureError, Config, Input, Ledger, Limits, SourceConfig,
     capture::Position,
+    identity,
     rounds::{self, BatchSource, Consume, Finish, Numbers, Stopped},
     server::{self, Served},
     source,
@@ -42,6 +43,9 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
+    /// What it should call itself is no address.
+    #[error("{0:?} is not an address to advertise; write host:port, for example 10.1.2.3:30001")]
+    Advertise(String),
     /// It cannot capture.
     #[error(transparent)]
     Capture(CaptureError),
@@ -103,30 +107,27 @@ impl Running {
 pub async fn start(config: Config) -> Result<Running, Error> {
     let listener = web::bind(config.listen).await.map_err(Error::Serve)?;
     let address = listener.local_addr().map_err(|cause| Error::Server { address: config.listen, cause })?;
-    let node = Arc::new(Node {
-        ip: address.ip().to_string().into(),
-        name: config.node.as_str().into(),
-        worker: address.to_string().into(),
-    });
+    let node = Arc::new(identity::node(&config, address)?);
     let store = Arc::new(Store::new(config.store));
     let stop = Arc::new(AtomicBool::new(false));
     let own: Vec<_> = config.own.iter().copied().chain([address]).collect();
     let mut opened = Vec::new();
     for source in &config.sources {
-        let source = leave_out(source, &own);
+        let source = SourceConfig { leave_out: own.clone(), ..source.clone() };
         let live = matches!(source.input, Input::Interface(_));
         let batches = source::open(&source, &config.limits.flow, &Position::default(), &stop, 0)
             .map_err(Error::Capture)?;
         let status = SourceStatus {
             name: source.input.to_string(),
-            filter: source.filter,
+            filter: source.whole_filter(),
             live,
             ..SourceStatus::default()
         };
         opened.push((batches, status));
     }
     let statuses = opened.iter().map(|(_, status)| status.clone()).collect();
-    let status = Arc::new(Status::new(Arc::clone(&node), Arc::clone(&store), statuses));
+    let status =
+        Arc::new(Status::new(Arc::clone(&node), identity::boot(&config), Arc::clone(&store), statuses));
     let (failed, failures) = mpsc::channel(opened.len().max(1));
     let numbers =
         Arc::new(std::sync::Mutex::new(numbers(&config, opened.iter().any(|(_, status)| status.live))?));
@@ -156,18 +157,6 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     });
     info!(%address, node = %config.node, "The worker is ready");
     Ok(Running { address, server, trigger, stop, captures, expiry, failures })
-}
-
-/// A live source leaves out what our own servers say on this machine: watching it would make more of it.
-fn leave_out(source: &SourceConfig, own: &[SocketAddr]) -> SourceConfig {
-    let mut source = source.clone();
-    if matches!(source.input, Input::Interface(_)) {
-        let rules =
-            own.iter().map(|address| format!("not (host {} and tcp port {})", address.ip(), address.port()));
-        let rules = source.filter.iter().map(|filter| format!("({filter})")).chain(rules);
-        source.filter = Some(rules.collect::<Vec<_>>().join(" and "));
-    }
-    source
 }
 
 /// A file's streams are 1, 2, 3 …; live ones go on where an earlier run may have stopped.
@@ -220,7 +209,7 @@ impl Capture {
         match error {
             None => info!(source = %self.name, "The source was read to its end"),
             Some(error) => {
-                error!(error = %whole(&error), "The source is not read any further");
+                info!(error = %whole(&error), "The source is not read any further");
                 // The receiver is gone only when the worker shuts down.
                 drop(failed.try_send(error));
             }

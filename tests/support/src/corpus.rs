@@ -1,21 +1,24 @@
-//! A folder of captures with truth beside them, which the project does not carry: `KUBESHARK_CORPUS` names it, or it lies
-//! in `shared/corpora` beside the checkout.
+//! A folder of captures with truth beside them, which the project does not carry: `KUBESHARK_CORPUS` names
+//! it.
 
 use std::{
     env,
-    fs::OpenOptions,
-    io::Write,
     path::{Path, PathBuf},
 };
 
 use serde_json::Value;
 
-use crate::captures;
+use crate::{captures, program};
+
+/// Where it would be: what `KUBESHARK_CORPUS` names, or a folder `corpora` in a folder `shared` beside the checkout.
+pub fn place() -> PathBuf {
+    let named = env::var_os("KUBESHARK_CORPUS").map(PathBuf::from);
+    named.unwrap_or_else(|| crate::root().join("../shared/corpora"))
+}
 
 /// The folder, if there is one; if not, that is noted under `test`.
 pub fn folder(test: &str) -> Option<PathBuf> {
-    let named = env::var_os("KUBESHARK_CORPUS").map(PathBuf::from);
-    let folder = named.unwrap_or_else(|| crate::root().join("../shared/corpora"));
+    let folder = place();
     let folder = if folder.join("dev").is_dir() { folder.join("dev") } else { folder };
     if folder.is_dir() {
         return Some(folder);
@@ -37,9 +40,5 @@ pub fn captures(folder: &Path) -> Vec<(PathBuf, Value)> {
 /// Says at the end of the test command what could not run.
 #[expect(clippy::print_stdout, reason = "the test runner shows it")]
 pub fn note(text: &str) {
-    println!("{text}");
-    if let Some(path) = env::var_os("KUBESHARK_TEST_NOTES") {
-        let file = OpenOptions::new().append(true).create(true).open(path);
-        file.and_then(|mut file| writeln!(file, "{text}")).expect("the notes");
-    }
+    program::note(text);
 }

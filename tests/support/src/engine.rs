@@ -22,6 +22,7 @@ pub fn dissect_file(file: &std::path::Path) -> (Vec<Value>, Report, Result<(), D
         threads: 1,
         bpf: None,
         limits: Limits::default(),
+        stop: std::sync::Arc::default(),
     };
     let mut out = Vec::new();
     let (report, result) = worker::dissect(&config, &mut out, &|_| ());

@@ -51,11 +51,11 @@ pub fn signal(id: u32, name: &str) {
     assert!(status.is_ok_and(|status| status.success()), "kill -{name} {id}");
 }
 
-/// `kubeshark tap`, serving.
+/// `kubeshark tap`, or another command that serves and says so in the same way.
 #[derive(Debug)]
 pub struct Tap {
     child: Child,
-    /// Where its hub serves: `127.0.0.1:40123`.
+    /// Where it serves: `127.0.0.1:40123`.
     pub hub: String,
     /// What it printed before it served.
     pub greeting: String,
@@ -64,13 +64,21 @@ pub struct Tap {
 impl Tap {
     /// Starts `kubeshark tap` on free ports and waits until it says where it serves.
     pub fn start(program: &Path, arguments: &[&str]) -> Self {
-        let mut child = Command::new(program)
-            .args(["tap", "--listen", "127.0.0.1:0", "--worker-listen", "127.0.0.1:0"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program");
+        // Not in the home of whoever tests.
+        Self::start_in(program, arguments, &std::env::temp_dir().join("kubeshark-test-state"))
+    }
+
+    /// The same, with what outlives it kept in `state`.
+    pub fn start_in(program: &Path, arguments: &[&str], state: &Path) -> Self {
+        let listen = ["--listen", "127.0.0.1:0", "--worker-listen", "127.0.0.1:0"];
+        Self::start_as(
+            Command::new(program).arg("tap").args(listen).args(arguments).env("XDG_STATE_HOME", state),
+        )
+    }
+
+    /// Starts what `command` says, and waits likewise.
+    pub fn start_as(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let mut greeting = String::new();
         for line in lines.by_ref().map_while(Result::ok) {
@@ -92,8 +100,13 @@ impl Tap {
     }
 
     /// Sends CTRL+C and waits.
-    pub fn interrupt(mut self) -> ExitStatus {
-        signal(self.child.id(), "INT");
+    pub fn interrupt(self) -> ExitStatus {
+        self.end("INT")
+    }
+
+    /// Sends a signal and waits.
+    pub fn end(mut self, name: &str) -> ExitStatus {
+        signal(self.child.id(), name);
         self.child.wait().expect("a child")
     }
 }
@@ -141,6 +154,17 @@ pub fn note(text: &str) {
         // Not `eprintln!`, which the test harness would keep to itself.
         drop(writeln!(io::stderr(), "{text}"));
     }
+}
+
+/// The same for a part that has to run wherever a change is accepted: with `KUBESHARK_TEST_STRICT=1` it is a failure.
+///
+/// # Panics
+///
+/// With `KUBESHARK_TEST_STRICT=1`.
+pub fn missing(text: &str) {
+    let strict = std::env::var_os("KUBESHARK_TEST_STRICT").is_some_and(|value| value == "1");
+    assert!(!strict, "{text}");
+    note(text);
 }
 
 /// Whether this process has `CAP_NET_RAW` (bit 13 of capabilities(7)).

@@ -2,14 +2,14 @@
 
 use worker::Report;
 
-/// Visits rows of a ledger's stage.
-type Each<'a> = &'a dyn Fn(&mut dyn FnMut(&'static str, u64));
+/// Visits the rows of a stage.
+type Each<'a> = dyn Fn(&mut dyn FnMut(&'static str, u64)) + 'a;
 
 /// What must be equal at the end of a capture, stage by stage: a name and two sums.
 pub fn of(report: &Report) -> Vec<(&'static str, u64, u64)> {
     let ledger = &report.ledger;
     let (capture, decode, flow, dissect) = (&ledger.capture, &ledger.decode, &ledger.flow, &ledger.dissect);
-    let rows = |each: Each<'_>, of: &[&str]| {
+    let rows = |each: &Each<'_>, of: &[&str]| {
         let mut sum = 0;
         each(&mut |name, count| sum += if of.contains(&name) { count } else { 0 });
         sum
@@ -65,7 +65,7 @@ fn is_held(name: &str) -> bool {
 fn messages(report: &Report) -> u64 {
     let mut sum = 0;
     report.ledger.dissect.each(&mut |name, count| {
-        let is_entry = name == "paired" || name == "requestsMissing" || name.starts_with("unanswered");
+        let is_entry = name == "paired" || name == "requests_missing" || name.starts_with("unanswered_");
         sum += if is_entry { count } else { 0 };
     });
     sum

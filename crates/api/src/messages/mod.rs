@@ -11,9 +11,9 @@
 //!    │               after} ─────────────▶ │
 //!    │ ── Credit {id, bytes} ────────────▶ │
 //!    │ ◀──────────────── Frame, Frame, … ─ │   what the store holds, oldest first, as far as the credit goes
-//!    │ ◀─────────────── HistoryEnd {id} ── │   the seam
+//!    │ ◀───── HistoryEnd {id, sequence} ── │   the seam
 //!    │ ◀──────────────── Frame, Frame, … ─ │   live: an entry once, with every subscription that it matches
-//!    │ ◀──── Lost {id, n, why}, Status … ─ │
+//!    │ ◀── Seen {sequence}, Lost …, Status │
 //!    │ ── Unsubscribe {id} ──────────────▶ │
 //! ```
 
@@ -44,7 +44,7 @@ pub enum Shape {
 pub struct Cursor {
     /// The worker's start that numbered it.
     pub boot: u64,
-    /// The number of the last entry that was received.
+    /// The number of the last entry that was received, or that the worker is known to have looked at.
     pub sequence: u64,
 }
 
@@ -110,6 +110,15 @@ pub enum FromWorker {
     HistoryEnd {
         /// The subscription.
         id: SubscriptionId,
+        /// The number of the last entry that was looked at for it.
+        sequence: u64,
+    },
+    /// Everything up to this entry was looked at for all subscriptions that are past their `HistoryEnd`, and what
+    /// matched was sent before this message. A few times a second at most, so that a subscription which matches little
+    /// need not begin where it last matched.
+    Seen {
+        /// The number of the last entry that was looked at.
+        sequence: u64,
     },
     /// The query can't be run.
     Refused {

@@ -5,16 +5,17 @@ use std::{
     io::{self, BufWriter, IsTerminal, Write},
     os::fd::AsFd,
     path::PathBuf,
+    sync::{Arc, atomic::Ordering},
 };
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
-use worker::{DissectConfig, DissectError, Input, Limits, Progress, Report};
+use worker::{DissectConfig, DissectError, Input, Limits, Progress};
 
 use crate::{
     capturing,
     exit::{Failure, Outcome},
-    query,
+    ledger, query, serving,
 };
 
 const EXAMPLES: &str = "\
@@ -26,7 +27,8 @@ Examples:
 
 Entries go to stdout, in the order in which they were complete; what became of every packet goes to stderr at the end.
 It exits with 0 when the input was read to its end, with 1 when it was damaged or foreign, after everything before that
-was printed, and with 2 when the command line makes no sense.";
+was printed, and with 2 when the command line makes no sense. CTRL+C ends the input where it is: what was read is
+printed, the counts too, and it exits with 130.";
 
 /// Print the entries of captures
 #[derive(clap::Args)]
@@ -60,6 +62,7 @@ enum Output {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
+    let stop = serving::interrupted().map_err(|error| Failure::of(&error))?;
     let config = DissectConfig {
         filter: query::compile(&args.kfl)?,
         inputs: args.files.into_iter().map(capturing::input).collect(),
@@ -71,6 +74,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         threads: args.threads.map_or_else(super::worker::cores, usize::from),
         bpf: args.bpf,
         limits: Limits::default(),
+        stop: Arc::clone(&stop),
     };
     // Rust's own stdout flushes at every line.
     let mut out = BufWriter::with_capacity(1 << 16, File::from(io::stdout().as_fd().try_clone_to_owned()?));
@@ -79,50 +83,21 @@ pub(crate) fn run(args: Args) -> Outcome {
     bar.finish();
     let flushed = out.flush();
     let outcome = match result {
+        // CTRL+C goes to a whole pipeline: whoever read us may have gone of it as well.
+        Ok(()) | Err(DissectError::Output(_)) if stop.load(Ordering::Relaxed) => Err(Failure::Interrupted),
         Ok(()) => flushed.map_err(Failure::from),
         Err(DissectError::Output(error)) => Err(error.into()),
         Err(DissectError::Capture(error)) => Err(capturing::failure(&error)),
     };
     match args.output {
-        Output::Summary => write_ledger(&mut io::stdout(), &report, true)?,
+        Output::Summary => ledger::write(&mut io::stdout(), &report, true)?,
         // Who has seen enough does not want to know.
         _ if matches!(outcome, Err(Failure::ReaderGone)) => {}
         // Nobody is left to be told when stderr is closed.
-        _ => drop(write_ledger(&mut io::stderr(), &report, false)),
+        _ => drop(ledger::write(&mut io::stderr(), &report, false)),
     }
     outcome
 }
-
-/// Rows that are told even when they are 0.
-const ALWAYS: &[(&str, &str)] = &[("capture", "packets"), ("capture", "bytes")];
-
-/// Where everything ended: `all` rows, one a line; or a line per stage of what was counted.
-fn write_ledger(out: &mut dyn Write, report: &Report, all: bool) -> io::Result<()> {
-    let mut rows = Vec::new();
-    report.ledger.each(&mut |stage, row, count| {
-        if all || count > 0 || ALWAYS.contains(&(stage, row)) {
-            rows.push((stage, row, count));
-        }
-    });
-    rows.extend([("entries", "all", report.entries.values().sum()), ("entries", "printed", report.printed)]);
-    rows.extend(report.entries.iter().map(|(protocol, count)| ("entries", protocol.as_str(), *count)));
-    // In the order in which they come about; rows of a stage need not lie together.
-    rows.sort_by_key(|(stage, ..)| STAGES.iter().position(|known| known == stage));
-    if all {
-        for (stage, row, count) in rows {
-            writeln!(out, "{stage:8} {row:26} {count:>14}")?;
-        }
-        return out.flush();
-    }
-    for stage in rows.chunk_by(|(left, ..), (right, ..)| left == right) {
-        let counts: Vec<_> = stage.iter().map(|(_, row, count)| format!("{row} {count}")).collect();
-        writeln!(out, "{:8} {}", stage[0].0, counts.join(", "))?;
-    }
-    out.flush()
-}
-
-/// The stages of the ledger, from packets to entries.
-const STAGES: &[&str] = &["capture", "decode", "flow", "dissect", "entries"];
 
 /// A progress bar on stderr: only where a person looks at it, and entries don't run through it.
 struct Bar {

@@ -8,15 +8,23 @@ use crate::{
 };
 
 const NO_WORKERS: &str = "\
-a hub needs workers: name them, such as
-  kubeshark hub --workers 10.0.0.5:30001,10.0.0.6:30001
-Start one on this machine with
-  kubeshark worker -i any";
+a hub needs workers: start one on this machine, and name it
+  kubeshark worker -i any
+  kubeshark hub --workers 127.0.0.1:30001";
+
+const EXAMPLES: &str = "\
+Examples:
+  kubeshark hub --workers 127.0.0.1:30001
+  kubeshark hub --workers 127.0.0.1:30001,127.0.0.1:30002
+
+A worker serves its own machine only. That of another machine comes here through ssh:
+  ssh -N -L 30002:127.0.0.1:30001 user@other";
 
 /// Gather the entries of workers and serve them to watchers
 ///
 /// Watch with `wscat --connect ws://127.0.0.1:8899/api/wsFull`.
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Where it serves
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8899", env = "KUBESHARK_HUB_LISTEN")]
@@ -24,9 +32,16 @@ pub(crate) struct Args {
     /// Its workers
     #[arg(long, value_name = "ADDR:PORT,…", value_delimiter = ',', env = "KUBESHARK_WORKERS")]
     workers: Vec<String>,
-    /// A name by which this server may be asked, besides the loopback's; may be given again
-    #[arg(long, value_name = "HOST", env = "KUBESHARK_ALLOWED_HOSTS", value_delimiter = ',')]
-    allowed_hosts: Vec<String>,
+    #[command(flatten)]
+    names: serving::Names,
+}
+
+/// A hub's failure; of what was typed, that it was typed wrong.
+pub(crate) fn failure(error: &::hub::Error) -> Failure {
+    match error {
+        ::hub::Error::Worker(error) => Failure::Usage(error.to_string()),
+        error => Failure::of(error),
+    }
 }
 
 /// A hub with the usual settings.
@@ -39,13 +54,17 @@ pub(crate) fn run(args: Args) -> Outcome {
     if workers.is_empty() {
         return Err(Failure::Usage(NO_WORKERS.into()));
     }
-    let config = config(args.listen, workers, args.allowed_hosts);
+    let what = format!("gathers what {} sees", workers.join(", "));
+    let config = config(args.listen, workers, args.names.allowed_hosts);
     serving::run(async {
-        let mut hub = ::hub::start(config).await.map_err(|error| Failure::of(&error))?;
-        tracing::info!(address = %hub.address, "The hub serves");
-        let outcome = tokio::select! {
-            stopped = serving::asked_to_stop() => stopped.map_err(|error| Failure::of(&error)),
-            error = hub.failed() => Err(Failure::of(&error)),
+        let mut hub = ::hub::start(config).await.map_err(|error| failure(&error))?;
+        let outcome = if let Err(error) = serving::greet_watchers(&what, hub.address) {
+            Err(error.into())
+        } else {
+            tokio::select! {
+                stopped = serving::asked_to_stop() => stopped.map_err(|error| Failure::of(&error)),
+                error = hub.failed() => Err(failure(&error)),
+            }
         };
         hub.shutdown().await;
         outcome

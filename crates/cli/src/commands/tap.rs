@@ -1,11 +1,9 @@
 //! `kubeshark tap`
 
 use std::{
-    io::{self, Write},
+    io,
     net::{SocketAddr, TcpListener},
 };
-
-use worker::Input;
 
 use crate::{
     capturing,
@@ -13,7 +11,7 @@ use crate::{
     serving,
 };
 
-use super::worker::StoreArgs;
+use super::worker::Common;
 
 const NO_SOURCE: &str = "\
 nothing to tap. Tapping a Kubernetes cluster is not built yet; today you can say
@@ -34,9 +32,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
-    capture: capturing::Args,
-    #[command(flatten)]
-    store: StoreArgs,
+    common: Common,
     /// Where the hub serves
     #[arg(
         long,
@@ -58,41 +54,39 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
-    let sources = args.capture.sources();
-    if sources.is_empty() {
+    let Some(config) = args.common.config(args.worker_listen) else {
         return Err(Failure::Usage(NO_SOURCE.into()));
-    }
-    serving::run(serve(args, sources))
+    };
+    serving::run(serve(args, config))
 }
 
-async fn serve(args: Args, sources: Vec<worker::SourceConfig>) -> Outcome {
-    let what = describe(&sources);
+async fn serve(args: Args, config: worker::Config) -> Outcome {
+    let what = format!("serves {}", capturing::describe(&config.sources));
     let listen = chosen(args.listen)
         .map_err(|error| Failure::Failed(format!("no port is free at {}: {error}", args.listen.ip())))?;
-    let config = worker::Config {
-        listen: args.worker_listen,
-        threads: args.store.threads(),
-        store: args.store.limits(),
-        data_dir: args.store.data_dir,
-        own: vec![listen],
-        ..worker::Config::new(sources)
-    };
+    // It is found on this machine only, by the hub beside it.
+    let advertise = args
+        .worker_listen
+        .ip()
+        .is_unspecified()
+        .then(|| serving::dialled(args.worker_listen).ip().to_string());
+    let config = worker::Config { own: vec![listen], advertise, ..config };
     let mut worker = worker::start(config).await.map_err(|error| super::worker::failure(&error))?;
-    let mut hub =
-        match hub::start(super::hub::config(listen, vec![worker.address.to_string()], Vec::new())).await {
-            Ok(hub) => hub,
-            Err(error) => {
-                worker.shutdown().await;
-                return Err(Failure::of(&error));
-            }
-        };
-    let outcome = if let Err(error) = greet(&what, hub.address) {
+    let workers = vec![serving::dialled(worker.address).to_string()];
+    let hub = super::hub::config(listen, workers, args.common.names.allowed_hosts);
+    let mut hub = match hub::start(hub).await {
+        Ok(hub) => hub,
+        Err(error) => {
+            worker.shutdown().await;
+            return Err(super::hub::failure(&error));
+        }
+    };
+    let outcome = if let Err(error) = serving::greet_watchers(&what, hub.address) {
         Err(error.into())
     } else {
         tokio::select! {
-            stopped = serving::asked_to_stop() => stopped.map_err(|error| Failure::of(&error)),
-            error = worker.failed() => survive(&error).await,
-            error = hub.failed() => Err(Failure::of(&error)),
+            outcome = super::worker::attend(&mut worker) => outcome,
+            error = hub.failed() => Err(super::hub::failure(&error)),
         }
     };
     hub.shutdown().await;
@@ -104,32 +98,4 @@ async fn serve(args: Args, sources: Vec<worker::SourceConfig>) -> Outcome {
 /// traffic out.
 fn chosen(listen: SocketAddr) -> io::Result<SocketAddr> {
     if listen.port() == 0 { TcpListener::bind(listen)?.local_addr() } else { Ok(listen) }
-}
-
-/// A source has failed: what came of it so far can still be looked at.
-async fn survive(error: &worker::Error) -> Outcome {
-    let told = super::worker::failure(error);
-    let why = crate::exit::chain(error);
-    writeln!(io::stderr(), "error: {why}\nWhat was read until then is still served. Press CTRL+C to quit.")?;
-    serving::asked_to_stop().await.map_err(|error| Failure::of(&error))?;
-    Err(told)
-}
-
-fn describe(sources: &[worker::SourceConfig]) -> String {
-    let named = sources.iter().map(|source| match &source.input {
-        Input::Interface(name) => format!("the traffic of interface {name}, live"),
-        input => format!("what {input} holds"),
-    });
-    named.collect::<Vec<_>>().join(", ")
-}
-
-/// Where to look, on stdout, so that a script can read it.
-fn greet(what: &str, hub: SocketAddr) -> io::Result<()> {
-    let mut out = io::stdout();
-    writeln!(
-        out,
-        "Kubeshark serves {what}, at http://{hub}\n\n  wscat --connect ws://{hub}/api/wsFull\n\n\
-         Once connected, send a filter, such as: http and response.status > 300\nPress CTRL+C to quit."
-    )?;
-    out.flush()
 }

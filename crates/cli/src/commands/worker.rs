@@ -1,8 +1,16 @@
 //! `kubeshark worker`
 
-use std::{net::SocketAddr, path::PathBuf, thread, time::Duration};
+use std::{
+    env, fs,
+    io::{self, Write},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process, thread,
+    time::Duration,
+};
 
-use ::worker::{Config, Error, StoreLimits};
+use ::worker::{Config, Error, Input, Running, StoreLimits};
+use tracing::warn;
 
 use crate::{
     capturing,
@@ -10,15 +18,22 @@ use crate::{
     serving,
 };
 
+const NO_SOURCE: &str = "a worker needs packets: name an interface with -i, or a capture with --pcap";
+
+const EXAMPLES: &str = "\
+Examples:
+  kubeshark worker -i any
+  kubeshark worker --pcap monday.pcap --node monday --listen 127.0.0.1:30001
+  kubeshark hub --workers 127.0.0.1:30001          gather what it sees, in another terminal";
+
 /// Capture on this node and serve entries to a hub
 ///
 /// Users may also ask it directly, at `ws://127.0.0.1:30001/wsFull`.
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
-    capture: capturing::Args,
-    #[command(flatten)]
-    store: StoreArgs,
+    common: Common,
     /// Where it serves
     #[arg(
         long,
@@ -28,6 +43,9 @@ pub(crate) struct Args {
         help_heading = "Serving"
     )]
     listen: SocketAddr,
+    /// What it calls itself in the ids of its entries, and where its hub finds it [default: where it serves]
+    #[arg(long, value_name = "HOST:PORT", env = "KUBESHARK_ADVERTISE", help_heading = "Serving")]
+    advertise: Option<String>,
     /// The name of this node, as entries have it
     #[arg(
         long,
@@ -37,15 +55,61 @@ pub(crate) struct Args {
         help_heading = "Serving"
     )]
     node: String,
-    /// A name by which this server may be asked, besides the loopback's; may be given again
-    #[arg(
-        long,
-        value_name = "HOST",
-        env = "KUBESHARK_ALLOWED_HOSTS",
-        value_delimiter = ',',
-        help_heading = "Serving"
-    )]
-    allowed_hosts: Vec<String>,
+}
+
+/// The options of every command that a worker is part of.
+#[derive(clap::Args)]
+pub(crate) struct Common {
+    #[command(flatten)]
+    capture: capturing::Args,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) names: serving::Names,
+}
+
+impl Common {
+    /// How its worker is set up; nothing where no source of packets was named.
+    pub(crate) fn config(&self, listen: SocketAddr) -> Option<Config> {
+        let sources = self.capture.sources();
+        if sources.is_empty() {
+            return None;
+        }
+        let live = sources.iter().any(|source| matches!(source.input, Input::Interface(_)));
+        Some(Config {
+            listen,
+            threads: self.store.threads(),
+            store: self.store.limits(),
+            data_dir: self.store.data_dir.clone().or_else(|| if live { state() } else { None }),
+            allowed_hosts: self.names.allowed_hosts.clone(),
+            ..Config::new(sources)
+        })
+    }
+}
+
+/// Where programs keep what outlives them (XDG Base Directory Specification, `XDG_STATE_HOME`), if we can write there.
+fn state() -> Option<PathBuf> {
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+    let Some(directory) = home.map(|home| home.join("kubeshark")) else {
+        warn!("Ids begin anew: there is no HOME to keep them in; name a directory with --data-dir");
+        return None;
+    };
+    match writable(&directory) {
+        Ok(()) => Some(directory),
+        Err(error) => {
+            let directory = directory.display();
+            warn!(%error, %directory, "Ids begin anew: they can't be kept there; name a directory with --data-dir");
+            None
+        }
+    }
+}
+
+fn writable(directory: &Path) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    let probe = directory.join(format!("probe-{}", process::id()));
+    fs::write(&probe, "")?;
+    fs::remove_file(&probe)
 }
 
 /// The options of what is done with packets and entries.
@@ -61,20 +125,21 @@ pub(crate) struct StoreArgs {
     /// How long the past of an interface is kept, in seconds; that of a file is kept until the end
     #[arg(long, value_name = "SECONDS", default_value_t = 300, env = "KUBESHARK_STORE_SECONDS")]
     store_seconds: u64,
-    /// Where it is kept which ids were given, so that they never repeat; without it they begin anew at each start
+    /// Where it is kept which ids an interface's streams had, so that they never repeat [default: kubeshark in
+    /// `$XDG_STATE_HOME` or `~/.local/state`]
     #[arg(long, value_name = "DIR", env = "KUBESHARK_DATA_DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
+    data_dir: Option<PathBuf>,
 }
 
 impl StoreArgs {
-    pub(crate) fn limits(&self) -> StoreLimits {
+    fn limits(&self) -> StoreLimits {
         StoreLimits {
             bytes: (self.store_mib as usize) << 20,
             max_age: Duration::from_secs(self.store_seconds),
         }
     }
 
-    pub(crate) fn threads(&self) -> usize {
+    fn threads(&self) -> usize {
         self.threads.map_or_else(cores, usize::from)
     }
 }
@@ -88,32 +153,46 @@ pub(crate) fn cores() -> usize {
 pub(crate) fn failure(error: &Error) -> Failure {
     match error {
         Error::Capture(error) => capturing::failure(error),
+        Error::Advertise(_) => Failure::Usage(error.to_string()),
         error => Failure::of(error),
     }
 }
 
-pub(crate) fn run(args: Args) -> Outcome {
-    let sources = args.capture.sources();
-    if sources.is_empty() {
-        return Err(Failure::Usage(
-            "a worker needs packets: name an interface with -i, or a capture with --pcap".into(),
-        ));
+/// Serves until the user asks for an end. A source that fails is told of, and ends nothing: what came of it can still
+/// be looked at.
+pub(crate) async fn attend(worker: &mut Running) -> Outcome {
+    let mut lost = false;
+    loop {
+        tokio::select! {
+            stopped = serving::asked_to_stop() => {
+                stopped.map_err(|error| Failure::of(&error))?;
+                return if lost { Err(Failure::Told) } else { Ok(()) };
+            }
+            error = worker.failed() => {
+                if !matches!(error, Error::Capture(_)) {
+                    return Err(failure(&error));
+                }
+                lost = true;
+                let why = crate::exit::chain(&error);
+                writeln!(io::stderr(), "error: {why}\nWhat was read until then is still served. Press CTRL+C to quit.")?;
+            }
+        }
     }
-    let config = Config {
-        listen: args.listen,
-        node: args.node,
-        threads: args.store.threads(),
-        store: args.store.limits(),
-        data_dir: args.store.data_dir,
-        allowed_hosts: args.allowed_hosts,
-        ..Config::new(sources)
+}
+
+pub(crate) fn run(args: Args) -> Outcome {
+    let Some(config) = args.common.config(args.listen) else {
+        return Err(Failure::Usage(NO_SOURCE.into()));
     };
+    let config = Config { node: args.node, advertise: args.advertise, ..config };
+    let what = format!("serves {} to a hub", capturing::describe(&config.sources));
     serving::run(async {
         let mut worker = ::worker::start(config).await.map_err(|error| failure(&error))?;
-        tracing::info!(address = %worker.address, "The worker serves");
-        let outcome = tokio::select! {
-            stopped = serving::asked_to_stop() => stopped.map_err(|error| Failure::of(&error)),
-            error = worker.failed() => Err(failure(&error)),
+        let address = serving::dialled(worker.address);
+        let paste = format!("kubeshark hub --workers {address}");
+        let outcome = match serving::greet(&what, address, &paste, "") {
+            Ok(()) => attend(&mut worker).await,
+            Err(error) => Err(error.into()),
         };
         worker.shutdown().await;
         outcome

@@ -27,7 +27,7 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct Lane {
     phase: Phase,
-    /// The last entry that came.
+    /// The last entry that came, or that the worker has looked at in vain.
     cursor: Option<Cursor>,
     waiting: VecDeque<(UnixNanos, Utf8Bytes)>,
     bytes: usize,

@@ -4,6 +4,10 @@
 //! was away: a lane per worker, paced by credit, so that nothing is lost; lanes are merged oldest first. *Live* entries
 //! come as they are captured and wait for nobody: what does not fit is dropped, and counted exactly.
 //!
+//! History goes first, because it is older. But it can wait, at its worker, and what is live cannot: once live entries
+//! fill half of their room they go first. So whoever reads as fast as entries are captured loses none, however long
+//! another worker's history takes, at the beginning or after that worker was away.
+//!
 //! The queue knows neither sockets nor clocks: time is an argument.
 
 mod lane;
@@ -121,10 +125,18 @@ impl Queue {
         }
     }
 
-    /// All history of the worker has come.
-    pub(crate) fn history_end(&mut self, worker: usize) {
+    /// All history of the worker has come, if any: up to the cursor.
+    pub(crate) fn history_end(&mut self, worker: usize, cursor: Option<Cursor>) {
         if let Some(lane) = self.lanes.get_mut(worker) {
             lane.set_phase(Phase::Live);
+            cursor.map(|cursor| lane.advance(cursor));
+        }
+    }
+
+    /// The worker has looked at everything up to the cursor for those that are live: it need not do so again.
+    pub(crate) fn seen(&mut self, worker: usize, cursor: Cursor) {
+        if let Some(lane) = self.lanes.get_mut(worker).filter(|lane| lane.phase() == Phase::Live) {
+            lane.advance(cursor);
         }
     }
 
@@ -166,11 +178,16 @@ impl Queue {
 
     /// What is next.
     ///
-    /// Losses go first: they have room for themselves, whatever waits. Then history, the oldest entry of all lanes; it
-    /// must wait while a lane may still bring an older one. Then what is live.
+    /// Losses go first: they have room for themselves, whatever waits. Then what is live, if it needs the room. Then
+    /// history, the oldest entry of all lanes; it must wait while a lane may still bring an older one. Then what is live.
     pub(crate) fn take(&mut self, now: Instant) -> Taken {
         if let Some((n, why)) = self.losses.take() {
             return Taken::Item(Item::Lost { n, why }, None);
+        }
+        if self.is_half_full()
+            && let Some(taken) = self.take_live()
+        {
+            return taken;
         }
         if let Some(deadline) = self.merge_deadline(now) {
             return Taken::NothingUntil(deadline);
@@ -182,10 +199,19 @@ impl Queue {
             self.past_seam = true;
             return Taken::Item(Item::HistoryEnd, None);
         }
-        let Some(entry) = self.live.pop_front() else { return Taken::Nothing };
+        self.take_live().unwrap_or(Taken::Nothing)
+    }
+
+    /// Whether live entries fill half of their room.
+    fn is_half_full(&self) -> bool {
+        2 * self.live_bytes > self.bounds.bytes || 2 * self.live.len() > self.bounds.entries
+    }
+
+    fn take_live(&mut self) -> Option<Taken> {
+        let entry = self.live.pop_front()?;
         self.live_bytes -= cost(&entry);
         self.taken += 1;
-        Taken::Item(Item::Entry(entry), None)
+        Some(Taken::Item(Item::Entry(entry), None))
     }
 
     /// When the merge goes on without the lanes that have nothing yet; `None` if it waits for none. After the seam it

@@ -49,10 +49,10 @@ fn histories_are_merged_by_time_and_then_arrival_counts() {
     for (worker, at, text) in [(0, 1, "a"), (0, 4, "d"), (1, 2, "b"), (1, 3, "c")] {
         bench.deliver(worker, at, text);
     }
-    bench.queue.history_end(0);
+    bench.queue.history_end(0, None);
     bench.deliver(0, 9, "y");
     assert_eq!(bench.take(), "abc", "until worker 1 may have nothing older than d");
-    bench.queue.history_end(1);
+    bench.queue.history_end(1, None);
     bench.deliver(1, 8, "z");
     assert_eq!(bench.take(), "d|yz");
 }
@@ -66,12 +66,12 @@ fn a_silent_worker_is_waited_for_half_a_second() {
     assert_eq!(bench.take(), "a");
     // What it brings later still comes, before the seam and after.
     bench.deliver(1, 1, "b");
-    bench.queue.history_end(0);
+    bench.queue.history_end(0, None);
     bench.deliver(0, 2, "c");
     assert_eq!(bench.take(), "b");
     bench.now += WAIT;
     assert_eq!(bench.take(), "c", "live, for the silent lane is waited for no more");
-    bench.queue.history_end(1);
+    bench.queue.history_end(1, None);
     assert_eq!(bench.take(), "|");
 }
 
@@ -79,7 +79,7 @@ fn a_silent_worker_is_waited_for_half_a_second() {
 fn a_worker_that_is_away_holds_up_the_seam_only_so_long() {
     let mut bench = Bench::new(2);
     bench.queue.away(0);
-    bench.queue.history_end(1);
+    bench.queue.history_end(1, None);
     assert_eq!(bench.take(), "");
     bench.now += WAIT;
     assert_eq!(bench.take(), "|");
@@ -97,7 +97,7 @@ fn no_worker_no_history() {
 #[test]
 fn live_entries_that_do_not_fit_are_counted() {
     let mut bench = Bench::new(1);
-    bench.queue.history_end(0);
+    bench.queue.history_end(0, None);
     assert_eq!(bench.take(), "|");
     let fates: Vec<_> = (1..=10).map(|at| bench.deliver(0, at, "x")).collect();
     assert_eq!(fates.iter().filter(|&&fate| fate == Fate::Queued).count(), 4);
@@ -110,9 +110,67 @@ fn live_entries_that_do_not_fit_are_counted() {
 }
 
 #[test]
+fn long_history_costs_a_watcher_that_reads_no_live_entry() {
+    // At the beginning, and when a worker comes back to a watcher that is past the seam.
+    for past_seam in [false, true] {
+        let mut bench = Bench::new(2);
+        bench.queue.history_end(1, None);
+        if past_seam {
+            bench.queue.history_end(0, None);
+            assert_eq!(bench.take(), "|");
+            bench.queue.away(0);
+            bench.queue.subscribe(0, bench.now);
+        }
+        let mut taken = String::new();
+        for at in 1..=100 {
+            // The worker with much history sends as its credit allows: there is always more.
+            while bench.queue.report().entries < 8 {
+                bench.deliver(0, 1000 * at + bench.queue.report().entries as u64, "h");
+            }
+            assert_eq!(
+                bench.deliver(1, at, "l"),
+                Fate::Queued,
+                "live entry {at}, past the seam: {past_seam}"
+            );
+            for _ in 0..2 {
+                let Taken::Item(Item::Entry(entry), _) = bench.queue.take(bench.now) else {
+                    panic!("no entry")
+                };
+                taken.push_str(&entry);
+            }
+        }
+        let live = taken.matches('l').count();
+        assert!((98..=100).contains(&live), "{taken}");
+        assert!(bench.queue.report().lost.is_empty());
+        // As long as nothing presses, what is older goes first.
+        assert!(taken.starts_with("hhhh"), "{taken}");
+    }
+}
+
+#[test]
+fn a_lane_resumes_where_its_worker_has_looked() {
+    let mut bench = Bench::new(2);
+    let cursor = |sequence| Cursor { boot: BOOT, sequence };
+    bench.deliver(0, 1, "a");
+    bench.queue.seen(0, cursor(50));
+    let resumes = |bench: &mut Bench, worker| {
+        bench.queue.away(worker);
+        bench.queue.subscribe(worker, bench.now).unwrap().0
+    };
+    assert_eq!(resumes(&mut bench, 0), Some(cursor(1)), "one that catches up is not meant");
+    bench.queue.history_end(0, Some(cursor(7)));
+    assert_eq!(resumes(&mut bench, 0), Some(cursor(7)));
+    bench.queue.history_end(0, Some(cursor(7)));
+    bench.queue.seen(0, cursor(50));
+    bench.queue.seen(0, cursor(40));
+    assert_eq!(resumes(&mut bench, 0), Some(cursor(50)), "never backwards");
+    assert_eq!(resumes(&mut bench, 1), None);
+}
+
+#[test]
 fn entries_are_bounded_in_number_too() {
     let mut queue = Queue::new(1, Bounds { entries: 3, ..bounds() }, Instant::now());
-    queue.history_end(0);
+    queue.history_end(0, None);
     for sequence in 0..10 {
         queue.deliver(0, Cursor { boot: BOOT, sequence }, UnixNanos(0), "".into());
     }
@@ -142,7 +200,7 @@ fn a_new_connection_resumes_and_repeats_nothing() {
     assert_eq!(bench.queue.subscribe(0, bench.now), Some((Some(after), 6)), "two bytes wait already");
     assert_eq!(bench.deliver(0, 2, "b"), Fate::Repeated);
     bench.deliver(0, 3, "c");
-    bench.queue.history_end(0);
+    bench.queue.history_end(0, None);
     assert_eq!(bench.take(), "abc|");
     // A restarted worker numbers anew.
     let restarted = Cursor { boot: BOOT + 1, sequence: 1 };

@@ -12,7 +12,10 @@ use serde_json::value::RawValue;
 use web::{Access, Failure};
 
 use super::Hub;
-use crate::workers::{Worker, request};
+use crate::workers::{
+    Worker,
+    request::{self, RequestError},
+};
 
 /// The parts that may be asked for alone.
 const FIELDS: &[&str] = &["base", "data", "protocol", "representation"];
@@ -42,7 +45,11 @@ pub(super) async fn item(
     }
     let worker = find(&hub, &name)?;
     let (status, body) = request::get(worker, &path(&id, &uri), &hub.limits).await.map_err(|error| {
-        Failure::bad_gateway(format!("Worker {} does not answer: {error}.", worker.address))
+        let status = match error {
+            RequestError::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
+            _ => StatusCode::BAD_GATEWAY,
+        };
+        Failure::new(status, format!("Worker {} does not answer: {error}.", worker.address))
     })?;
     let body = match field {
         Some(field) if status == StatusCode::OK => part(&body, &field).ok_or_else(|| {

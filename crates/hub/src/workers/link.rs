@@ -151,7 +151,7 @@ impl Reader<'_> {
                 let delivery = delivery?;
                 let text = frame.get(delivery.entry).unwrap_or_default();
                 let text = std::str::from_utf8(text).map_err(|_| LinkError::NotText)?;
-                let cursor = Cursor { boot: self.boot, sequence: delivery.sequence };
+                let cursor = self.cursor(delivery.sequence);
                 self.entry(cursor, delivery.at, text, &delivery.subscriptions);
                 touched.extend(delivery.subscriptions);
                 Ok(())
@@ -163,6 +163,10 @@ impl Reader<'_> {
             }
         });
         result
+    }
+
+    fn cursor(&self, sequence: u64) -> Cursor {
+        Cursor { boot: self.boot, sequence }
     }
 
     fn entry(&self, cursor: Cursor, at: api::UnixNanos, text: &str, subscriptions: &[SubscriptionId]) {
@@ -181,14 +185,21 @@ impl Reader<'_> {
         let index = self.worker.index;
         match message {
             FromWorker::Lost { id, n, why } => self.watcher(id, |queue| queue.lost(n, Cow::Owned(why))),
-            FromWorker::HistoryEnd { id } => self.watcher(id, |queue| queue.history_end(index)),
+            FromWorker::HistoryEnd { id, sequence } => {
+                self.watcher(id, |queue| queue.history_end(index, Some(self.cursor(sequence))));
+            }
+            FromWorker::Seen { sequence } => self.fanout.watchers(|watchers| {
+                for watcher in watchers.values() {
+                    watcher.change(|queue| queue.seen(index, self.cursor(sequence)));
+                }
+            }),
             FromWorker::Refused { id, why } => {
                 // The hub has compiled the same text: it is a bug, or another release.
                 warn!(worker = self.worker.address, why, "A worker refuses a query");
                 let why = format!("worker {} refuses the query: {why}", self.worker.address);
                 self.watcher(id, |queue| {
                     queue.lost(0, Cow::Owned(why));
-                    queue.history_end(index);
+                    queue.history_end(index, None);
                 });
             }
             FromWorker::Status { status } => self.worker.said(status),

@@ -174,12 +174,13 @@ pub(crate) async fn run(worker: Arc<Worker>, fanout: Arc<Fanout>, limits: Limits
     loop {
         let error = match Link::dial(&worker, &limits).await {
             Ok((link, identity)) => {
-                info!(
-                    worker = worker.address,
-                    node = identity.node,
-                    boot = identity.boot,
-                    "A worker is connected"
-                );
+                let (name, node, boot) = (&worker.address, &identity.node, identity.boot);
+                // Whoever was told that it is away is told that it is back.
+                if attempt > 0 {
+                    warn!(worker = name, node, boot, "A worker is back");
+                } else {
+                    info!(worker = name, node, boot, "A worker is connected");
+                }
                 attempt = 0;
                 worker.arrived(identity, &fanout);
                 link.run(&worker, &fanout, &limits).await
@@ -194,7 +195,7 @@ pub(crate) async fn run(worker: Arc<Worker>, fanout: Arc<Fanout>, limits: Limits
         } else {
             debug!(worker = worker.address, %error, ?pause, "A worker is still away");
         }
-        attempt += 1;
+        attempt = attempt.saturating_add(1);
         sleep(pause).await;
     }
 }

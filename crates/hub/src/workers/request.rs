@@ -1,5 +1,7 @@
 //! A plain question to a worker: one GET on a connection of its own.
 
+use std::time::Duration;
+
 use axum::{
     body::Bytes,
     http::{StatusCode, header},
@@ -24,8 +26,8 @@ pub(crate) enum RequestError {
     Request(#[from] axum::http::Error),
     #[error("its answer broke off, or is too large: {0}")]
     Body(Box<dyn std::error::Error + Send + Sync>),
-    #[error("no answer in time")]
-    TimedOut,
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
 }
 
 /// Asks the worker for `path_and_query`.
@@ -35,7 +37,7 @@ pub(crate) async fn get(
     limits: &Limits,
 ) -> Result<(StatusCode, Bytes), RequestError> {
     let asking = ask(&worker.address, path_and_query, limits.message_bytes);
-    timeout(limits.worker_timeout, asking).await.map_err(|_| RequestError::TimedOut)?
+    timeout(limits.answer_timeout, asking).await.map_err(|_| RequestError::TimedOut(limits.answer_timeout))?
 }
 
 async fn ask(address: &str, path_and_query: &str, most: usize) -> Result<(StatusCode, Bytes), RequestError> {

@@ -36,7 +36,7 @@ pub(crate) struct Fake {
 struct Shared {
     boot: Mutex<u64>,
     version: Mutex<u32>,
-    /// An entry's sequence number is its place here.
+    /// An entry's sequence number is its place here, from 1.
     store: Mutex<Vec<(i64, String)>>,
     /// Messages for whichever connection is open.
     say: Mutex<Vec<Message>>,
@@ -186,7 +186,7 @@ impl Fake {
             ToWorker::Subscribe { id, after, shape, .. } => {
                 let boot = *self.shared.boot.lock().unwrap();
                 let after = after.filter(|after| after.boot == boot);
-                let next = after.map_or(0, |after| after.sequence as usize + 1);
+                let next = after.map_or(0, |after| after.sequence as usize);
                 subscriptions.insert(id, Subscribed { next, credit: 0, live: false, shape });
             }
             ToWorker::Credit { id, bytes } => {
@@ -199,19 +199,19 @@ impl Fake {
     /// All messages that may be sent now.
     fn due(&self, subscriptions: &mut BTreeMap<SubscriptionId, Subscribed>) -> Vec<Message> {
         let store = self.shared.store.lock().unwrap();
-        let mut messages = Vec::new();
+        let mut messages: Vec<_> = self.shared.say.lock().unwrap().drain(..).collect();
         for (&id, subscription) in subscriptions.iter_mut().filter(|(_, subscription)| !subscription.live) {
             let mut frames = Frames::default();
             while subscription.credit > 0 && subscription.next < store.len() {
                 let (at, text) = &store[subscription.next];
-                frames.push(subscription.next, *at, subscription.shape, &[id], text);
+                frames.push(subscription.next + 1, *at, subscription.shape, &[id], text);
                 subscription.credit -= text.len() as i64;
                 subscription.next += 1;
             }
             messages.extend(frames.finish());
             if subscription.next == store.len() {
                 subscription.live = true;
-                messages.push(text(&FromWorker::HistoryEnd { id }));
+                messages.push(text(&FromWorker::HistoryEnd { id, sequence: subscription.next as u64 }));
             }
         }
         let first = subscriptions.values().filter(|each| each.live).map(|each| each.next).min();
@@ -225,10 +225,9 @@ impl Fake {
                 subscription.next += 1;
                 ids.push(id);
             }
-            frames.push(sequence, *at, Shape::Full, &ids, text);
+            frames.push(sequence + 1, *at, Shape::Full, &ids, text);
         }
         messages.extend(frames.finish());
-        messages.extend(self.shared.say.lock().unwrap().drain(..));
         messages
     }
 }

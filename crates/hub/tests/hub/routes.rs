@@ -35,6 +35,7 @@ async fn a_filter_is_validated_with_200_whatever_it_is() {
         ["", "q=", "q=http%20and%20response.status%20==%20500", "q=request.headers[%22x%22]%20==%20%22y%22"]
     {
         let answer = json(hub.address, &format!("/query/validate?{good}")).await;
+        // Editors are told more, which does not change these.
         assert_eq!((&answer["message"], &answer["valid"]), (&json!(""), &json!(true)), "{good}");
     }
     let answer = json(hub.address, "/api/query/validate?q=http%20and").await;
@@ -107,4 +108,22 @@ async fn a_hub_that_cannot_start_says_why() {
     let address = first.address;
     first.shutdown().await;
     hub::start(hub::Config { listen: address, ..hub::Config::default() }).await.unwrap().shutdown().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_accepts_and_does_not_answer_is_named() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let worker = listener.local_addr().unwrap().to_string();
+    let answer_timeout = hub::Limits::default().answer_timeout;
+    assert!(answer_timeout <= std::time::Duration::from_secs(5), "{answer_timeout:?}");
+    let config = hub::Config {
+        listen: ([127, 0, 0, 1], 0).into(),
+        workers: vec![worker.clone()],
+        limits: hub::Limits { answer_timeout: std::time::Duration::from_millis(200), ..quick() },
+        ..hub::Config::default()
+    };
+    let hub = hub::start(config).await.unwrap();
+    let (status, body) = get(hub.address, &format!("/item/{worker}/000000000001.pcap-0")).await;
+    assert_eq!(status, 504, "{body}");
+    assert!(body.contains(&worker) && body.contains("no answer within 200ms"), "{body}");
 }

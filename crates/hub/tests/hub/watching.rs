@@ -112,6 +112,27 @@ async fn a_slow_watcher_loses_entries_and_is_told_and_nobody_else_notices() {
 }
 
 #[tokio::test]
+async fn long_history_of_one_worker_costs_nothing_of_another() {
+    const STORED: u64 = 20_000;
+    const LIVE: u64 = 5_000;
+    let old = Fake::start(numbered(STORED as usize, 4000)).await;
+    let lively = Fake::start([]).await;
+    // Room for what is captured while the sockets between hub and client run empty and full again.
+    let limits = Limits { queue_entries: 1000, ..quick() };
+    let hub = hub_of(&[&old, &lively], limits).await;
+    let mut client = Client::connect(hub.address, "/wsFull?q=&events=1").await;
+    let (mut got, mut lost) = (0, 0);
+    for n in 0..LIVE {
+        lively.capture(n as i64, "x".repeat(4000));
+        // As the client reads, history lasts longer than this, and the client is the faster of the two.
+        let (some_got, some_lost) = client.got_and_lost(3).await;
+        (got, lost) = (got + some_got, lost + some_lost);
+    }
+    let (rest, rest_lost) = client.got_and_lost(STORED + LIVE - got - lost).await;
+    assert_eq!((got + rest, lost + rest_lost), (STORED + LIVE, 0));
+}
+
+#[tokio::test]
 async fn a_silent_worker_holds_up_nobody_for_long() {
     let (lively, silent) = (Fake::start(stored(&[(1, "a")])).await, Fake::start(stored(&[(0, "b")])).await);
     silent.set_mute(true);

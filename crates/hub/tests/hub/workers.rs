@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::messages::{FromWorker, VERSION};
+use api::messages::{Cursor, FromWorker, ToWorker, VERSION};
 use axum::extract::ws::Message as Nonsense;
 use futures_util::SinkExt;
 use hub::Limits;
@@ -64,6 +64,31 @@ async fn a_worker_that_dies_ends_no_session_and_may_come_back() {
     dies.capture(4, "d");
     assert_eq!(client.text().await, "d");
     connected(hub.address, 0, true).await;
+}
+
+#[tokio::test]
+async fn a_worker_is_asked_again_from_where_it_has_looked() {
+    let worker = Fake::start([]).await;
+    let hub = hub_of(&[&worker], quick()).await;
+    let mut client = Client::connect(hub.address, "/wsFull?q=&events=1").await;
+    assert_eq!(client.text().await, r#"{"event":"historyEnd"}"#);
+    worker.say(&FromWorker::Seen { sequence: 1000 });
+    worker.capture(1, "a");
+    // Numbered 1, and so a repetition: the hub has heard the message before.
+    status_when(hub.address, |status| status["workers"][0]["repeated"] == 1).await;
+    worker.disconnect();
+    let asked = || {
+        let heard = worker.heard();
+        let mut asked = heard.into_iter().filter_map(|heard| match heard {
+            ToWorker::Subscribe { after, .. } => Some(after),
+            _ => None,
+        });
+        asked.nth(1)
+    };
+    while asked().is_none() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(asked(), Some(Some(Cursor { boot: 1, sequence: 1000 })));
 }
 
 #[tokio::test]

@@ -7,7 +7,8 @@
 //!     │ ◀────────────── text: entry, entry, … ─ │   what is stored, oldest first; then what comes
 //!     │ ── text: KFL ─────────────────────────▶ │   replaces the filter; everything begins anew
 //!     │ ◀── text: {"event":"lost","n":3,…} ──── │   only with events=1; so is {"event":"historyEnd"}
-//!     │ ◀───────────────────────────── close ── │   1000 limit reached · 1001 shutdown · 1003 not text · 1008 bad KFL
+//!     │ ◀───────────────────────────── close ── │   1000 limit reached · 1001 shutdown · 1003 not text
+//!     │                                         │   1008 bad KFL · 1009 too long
 //! ```
 
 mod notices;
@@ -103,6 +104,10 @@ impl Default for Settings {
     }
 }
 
+/// So much more than the longest filter is read of a message, and refused: a client that sends a little too much gets an
+/// orderly close.
+const READ_FACTOR: usize = 4;
+
 /// `/ws` (base entries) and `/wsFull` (full entries).
 pub fn routes<S: Source>(source: S, settings: Settings, shutdown: Shutdown) -> Router {
     let room = Arc::new(Semaphore::new(settings.sessions));
@@ -150,7 +155,8 @@ async fn watch<S: Source, const SHAPE: u8>(
     })?;
     let shape = if SHAPE == Shape::Base as u8 { Shape::Base } else { Shape::Full };
     let events = matches!(&*parameters.events, "1" | "true");
-    let upgrade = upgrade.max_message_size(settings.query_bytes).max_frame_size(settings.query_bytes);
+    let most = settings.query_bytes.saturating_mul(READ_FACTOR);
+    let upgrade = upgrade.max_message_size(most).max_frame_size(most);
     Ok(upgrade.on_upgrade(move |socket| async move {
         let session = Session::new(socket, source, shape, access, events, settings);
         session.run(parameters.q.map(Utf8Bytes::from), shutdown).await;

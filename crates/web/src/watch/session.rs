@@ -1,6 +1,7 @@
 //! One client and its WebSocket, from the first filter to the close.
 
 use std::{
+    error::Error,
     future::pending,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -10,6 +11,7 @@ use api::messages::Shape;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use futures_util::{FutureExt, SinkExt};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio_tungstenite::tungstenite;
 use tracing::debug;
 
 use super::{Feed, Item, Query, Settings, Source, notices::Notices};
@@ -44,6 +46,8 @@ pub(super) struct Session<S: Source> {
     watch: Option<Watch<S::Feed>>,
     notices: Notices,
     unanswered_pings: u32,
+    /// What the client says cannot be read any more.
+    deaf: bool,
 }
 
 /// A filter at work.
@@ -82,8 +86,8 @@ impl<S: Source> Session<S> {
         events: bool,
         settings: Settings,
     ) -> Self {
-        let (watch, notices, unanswered_pings) = (None, Notices::default(), 0);
-        Self { socket, source, shape, access, events, settings, watch, notices, unanswered_pings }
+        let (watch, notices, unanswered_pings, deaf) = (None, Notices::default(), 0, false);
+        Self { socket, source, shape, access, events, settings, watch, notices, unanswered_pings, deaf }
     }
 
     /// Runs the session to its end.
@@ -145,12 +149,19 @@ impl<S: Source> Session<S> {
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
             Some(Ok(Message::Close(_))) | None => Err(End::Gone("the client closed")),
-            Some(Err(_)) => Err(End::Gone("the client broke off, or sent more than a filter can be")),
+            Some(Err(error)) if is_too_long(&error) => {
+                self.deaf = true;
+                Err(self.too_long())
+            }
+            Some(Err(_)) => Err(End::Gone("the client broke off")),
         }
     }
 
     /// Begins to watch what `text` selects, instead of anything before it.
     fn open(&mut self, text: Utf8Bytes) -> Result<(), End> {
+        if text.len() > self.settings.query_bytes {
+            return Err(self.too_long());
+        }
         let query = Query { text, now: now() };
         let filter = kfl::Filter::new(&query.text, &api::options(query.now))
             .map_err(|error| End::Close(close_code::POLICY, format!("bad KFL: {error}")))?;
@@ -160,6 +171,11 @@ impl<S: Source> Session<S> {
         let feed = self.source.open(Arc::new(filter), &query, self.shape, &self.access);
         self.watch = Some(Watch { feed, left });
         Ok(())
+    }
+
+    fn too_long(&self) -> End {
+        let reason = format!("a filter may have at most {} bytes", self.settings.query_bytes);
+        End::Close(close_code::SIZE, reason)
     }
 
     /// Sends `first` and whatever else is ready, as one batch.
@@ -227,6 +243,10 @@ impl<S: Source> Session<S> {
             self.tell().await?;
             self.send([Message::Close(Some(frame))]).await?;
             while let Some(Ok(_)) = self.socket.recv().await {}
+            if self.deaf {
+                // It cannot be heard to answer; to go at once would take back what it was just told.
+                pending::<()>().await;
+            }
             Ok(())
         };
         match timeout(CLOSE_TIMEOUT, parting).await {
@@ -240,6 +260,12 @@ impl End {
     fn shutdown() -> Self {
         Self::Close(close_code::AWAY, "the server is shutting down".into())
     }
+}
+
+/// Whether a message was longer than anything that is read.
+fn is_too_long(error: &axum::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    matches!(cause, Some(tungstenite::Error::Capacity(_)))
 }
 
 /// What came of writing within a time-out.

@@ -221,6 +221,22 @@ async fn who_stops_reading_is_dropped_after_the_time_out() {
 }
 
 #[tokio::test]
+async fn a_filter_over_the_limit_closes_with_1009() {
+    let settings = Settings { query_bytes: 100, ..Settings::default() };
+    let server = start([vec![]], settings).await;
+    for (bytes, code) in [(100, 1008), (101, 1009), (401, 1009), (300_000, 1009)] {
+        let mut client = server.connect("/wsFull").await;
+        client.send(Message::text("(".repeat(bytes))).await.unwrap();
+        let (given, reason) = closed(&mut client).await;
+        assert_eq!(given, code, "{bytes} bytes: {reason}");
+        assert_eq!(reason.contains("100 bytes"), code == 1009, "{reason}");
+    }
+    // In the address it is no better.
+    let mut client = server.connect(&format!("/wsFull?q={}", "x".repeat(101))).await;
+    assert_eq!(closed(&mut client).await.0, 1009);
+}
+
+#[tokio::test]
 async fn a_shutdown_closes_with_1001_and_waits_for_it() {
     let server = start([], Settings::default()).await;
     let (mut waiting, mut watching) = (server.connect("/wsFull").await, server.connect("/wsFull?q=").await);
@@ -254,13 +270,18 @@ async fn foreign_pages_and_unknown_names_are_refused() {
 }
 
 #[tokio::test]
-async fn health_asks_only_for_the_host() {
+async fn health_is_open_to_all() {
     let server = start([], Settings::default()).await;
     let foreign = ("origin", "http://evil.example");
     assert_eq!(server.refused("/healthz", &[foreign]).await, (200, "ok\n".into()));
     assert_eq!(server.refused("/readyz", &[foreign]).await, (503, "the sea is rough\n".into()));
     assert!(server.refused("/metrics", &[foreign]).await.1.ends_with("waves 3\n"));
-    assert_eq!(server.refused("/healthz", &[("host", "evil.example")]).await.0, 403);
+    // The kubelet and Prometheus call a process by the address of its pod.
+    for host in ["10.42.0.7:8899", "hub.kubeshark.svc", "evil.example"] {
+        assert_eq!(server.refused("/healthz", &[("host", host)]).await.0, 200, "{host}");
+        assert_eq!(server.refused("/readyz", &[("host", host)]).await.0, 503, "{host}");
+        assert_eq!(server.refused("/metrics", &[("host", host)]).await.0, 200, "{host}");
+    }
 }
 
 #[tokio::test]

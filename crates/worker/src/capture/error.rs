@@ -1,19 +1,33 @@
 //! What can go wrong between a capture and us; each message names the thing and the way out.
 
-use std::io;
+use std::{fmt, io};
 
 use thiserror::Error;
+
+/// A place in a capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Bytes from its beginning, uncompressed.
+    pub offset: u64,
+    /// Whether it lies compressed on disk, where the offset is another.
+    pub unpacked: bool,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "byte {}{}", self.offset, if self.unpacked { " of the uncompressed capture" } else { "" })
+    }
+}
 
 /// Why a source cannot be read, or not further.
 #[derive(Debug, Error)]
 pub enum CaptureError {
     /// The file does not open.
-    #[error("cannot open {name}")]
+    #[error("cannot open {name}: {cause}; {}", advice(cause))]
     Open {
         /// The file.
         name: String,
         /// The system's reason.
-        #[source]
         cause: io::Error,
     },
     /// A directory was named.
@@ -39,43 +53,45 @@ pub enum CaptureError {
         found: String,
     },
     /// It ends in the middle of something.
-    #[error("{name} is cut short: {what} at byte {offset} is not complete; everything before it was read")]
+    #[error("{name} is cut short: {what} at {place} is not complete; everything before it was read")]
     Truncated {
         /// The file.
         name: String,
-        /// Where the incomplete thing begins, in bytes of the uncompressed capture.
-        offset: u64,
+        /// Where the incomplete thing begins.
+        place: Place,
         /// What it is.
         what: &'static str,
     },
     /// It breaks its format.
-    #[error("{name} is damaged at byte {offset}: {what}; everything before it was read")]
+    #[error("{name} is damaged at {place}: {what}; everything before it was read")]
     Corrupt {
         /// The file.
         name: String,
-        /// Where, in bytes of the uncompressed capture.
-        offset: u64,
+        /// Where.
+        place: Place,
         /// What is wrong.
         what: String,
     },
     /// Reading fails.
-    #[error("cannot read {name} at byte {offset}; everything before it was read")]
+    #[error("cannot read {name} at {place}; everything before it was read")]
     Read {
         /// The file.
         name: String,
-        /// Where, in bytes of the uncompressed capture.
-        offset: u64,
-        /// The system's or the decompressor's reason.
+        /// Where.
+        place: Place,
+        /// The system's reason.
         #[source]
         cause: io::Error,
     },
     /// The frames begin in a way that we don't decode.
-    #[error("{name} has frames of link type {link_type}, which is not decoded; {} are", SUPPORTED)]
+    #[error("{name} has frames of link type {link_type}{}, which is not decoded; {SUPPORTED} are", told(*place))]
     LinkType {
         /// The file or the interface.
         name: String,
         /// A LINKTYPE_ number.
         link_type: u32,
+        /// Where a file says so.
+        place: Option<Place>,
     },
     /// The filter does not compile.
     #[error("the capture filter `{filter}` is not valid BPF: {reason}")]
@@ -113,3 +129,26 @@ pub enum CaptureError {
 
 /// The link types of `flow`, for the message.
 const SUPPORTED: &str = "Ethernet, Linux cooked (1 and 2), raw IP, loopback and PPP";
+
+fn told(place: Option<Place>) -> String {
+    place.map_or_else(String::new, |place| format!(" (it says so at {place})"))
+}
+
+/// What to do about a file that does not open.
+fn advice(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::NotFound => "check its name, and the directory in which you are",
+        io::ErrorKind::PermissionDenied => "let this user read it, or run as one who may",
+        _ => "check that it can be read",
+    }
+}
+
+impl CaptureError {
+    /// For a decompressor, which passes on what it can't read.
+    pub(super) fn into_io(self) -> io::Error {
+        match self {
+            Self::Read { cause, .. } => cause,
+            other => io::Error::other(other),
+        }
+    }
+}

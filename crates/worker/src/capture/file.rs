@@ -10,10 +10,12 @@ use std::{
     },
 };
 
-use flate2::read::MultiGzDecoder;
 use flow::{Frame, Ordinal};
 
-use super::{CaptureError, CaptureStats, PacketSource, pcap::Pcap, pcapng, pcapng::Pcapng, records::Records};
+use super::{
+    CaptureError, CaptureStats, PacketSource, pcap, pcap::Pcap, pcapng, pcapng::Pcapng, records::Records,
+    unpack::unpacked,
+};
 
 /// How much of a file was read: for progress bars, and for those who wait.
 #[derive(Clone, Debug, Default)]
@@ -42,13 +44,12 @@ enum Format {
 impl CaptureFile {
     /// Opens a file by name.
     pub(crate) fn open(path: &Path, position: &Position) -> Result<Self, CaptureError> {
-        let name = path.display().to_string();
-        let failed = |cause| CaptureError::Open { name: name.clone(), cause };
-        let file = File::open(path).map_err(failed)?;
-        if file.metadata().map_err(failed)?.is_dir() {
-            return Err(CaptureError::Directory { name });
-        }
-        Self::new(name, Box::new(file), position)
+        Self::new(path.display().to_string(), Box::new(open(path)?), position)
+    }
+
+    /// Whether a file on disk can be opened.
+    pub(crate) fn check(path: &Path) -> Result<(), CaptureError> {
+        open(path).map(drop)
     }
 
     /// Reads standard input.
@@ -63,7 +64,7 @@ impl CaptureFile {
         position: &Position,
     ) -> Result<Self, CaptureError> {
         let counted = Counted { reader, position: position.clone() };
-        let mut records = decompressed(Records::new(name.clone(), Box::new(counted)))?;
+        let mut records = unpacked(Records::new(name.clone(), Box::new(counted)))?;
         let magic = records.peek(4)?;
         let format = match <[u8; 4]>::try_from(magic) {
             Ok(magic) if Pcap::recognises(magic) => Format::Pcap(Pcap::open(&mut records)?),
@@ -74,7 +75,8 @@ impl CaptureFile {
         if let Format::Pcap(pcap) = &format
             && !flow::Decoder::supports(pcap.link_type)
         {
-            return Err(CaptureError::LinkType { name, link_type: pcap.link_type });
+            let place = Some(records.place(pcap::LINK_TYPE_AT as u64));
+            return Err(CaptureError::LinkType { name, link_type: pcap.link_type, place });
         }
         Ok(Self { records, format, stats: CaptureStats::default(), decodable: false })
     }
@@ -82,8 +84,11 @@ impl CaptureFile {
     /// At the end: a file of which nothing can be decoded is a wrong file.
     fn end(&self) -> Result<(), CaptureError> {
         match &self.format {
-            Format::Pcapng(Pcapng { first_link_type: Some(link_type), .. }) if !self.decodable => {
-                Err(CaptureError::LinkType { name: self.records.name().to_owned(), link_type: *link_type })
+            Format::Pcapng(Pcapng { first_link_type: Some((link_type, described)), .. })
+                if !self.decodable =>
+            {
+                let (name, place) = (self.records.name().to_owned(), Some(self.records.place(*described)));
+                Err(CaptureError::LinkType { name, link_type: *link_type, place })
             }
             _ => Ok(()),
         }
@@ -118,6 +123,16 @@ impl PacketSource for CaptureFile {
     }
 }
 
+fn open(path: &Path) -> Result<File, CaptureError> {
+    let name = path.display().to_string();
+    let failed = |cause| CaptureError::Open { name: name.clone(), cause };
+    let file = File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return Err(CaptureError::Directory { name });
+    }
+    Ok(file)
+}
+
 /// Counts what is read of the file as it lies on disk.
 struct Counted {
     reader: Box<dyn Read + Send>,
@@ -129,24 +144,6 @@ impl Read for Counted {
         let read = self.reader.read(buffer)?;
         self.position.0.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
-    }
-}
-
-/// The same records, decompressed where they are compressed. Streaming: a bomb costs time, never memory.
-fn decompressed(mut records: Records) -> Result<Records, CaptureError> {
-    let name = records.name().to_owned();
-    match records.peek(4)? {
-        [0x1f, 0x8b, ..] => Ok(Records::new(name, Box::new(MultiGzDecoder::new(records)))),
-        [0x28, 0xb5, 0x2f, 0xfd] => {
-            let decoder =
-                ruzstd::decoding::StreamingDecoder::new(records).map_err(|error| CaptureError::Read {
-                    name: name.clone(),
-                    offset: 0,
-                    cause: io::Error::other(error.to_string()),
-                })?;
-            Ok(Records::new(name, Box::new(decoder)))
-        }
-        _ => Ok(records),
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct LiveOptions {
     pub(crate) buffer_bytes: u32,
     /// A BPF filter, run by the kernel.
     pub(crate) filter: Option<String>,
+    /// The same with all that is left out besides.
+    pub(crate) whole_filter: Option<String>,
 }
 
 /// An open interface.
@@ -62,7 +64,8 @@ impl LiveCapture {
             Err(_) => (inactive(Precision::Micro).map_err(failed)?.map_err(failed)?, 1_000),
         };
         let mut capture = capture.setnonblock().map_err(failed)?;
-        if let Some(filter) = &options.filter {
+        // First what the user typed, alone: what is wrong with it is told in the user's own words.
+        for filter in [&options.filter, &options.whole_filter].into_iter().flatten() {
             capture.filter(filter, true).map_err(|error| CaptureError::Filter {
                 filter: filter.clone(),
                 reason: error.to_string(),
@@ -70,7 +73,7 @@ impl LiveCapture {
         }
         let link_type = link_type_of(capture.get_datalink().0);
         if !flow::Decoder::supports(link_type) {
-            return Err(CaptureError::LinkType { name: name.to_owned(), link_type });
+            return Err(CaptureError::LinkType { name: name.to_owned(), link_type, place: None });
         }
         Ok(Self { name: name.to_owned(), capture, link_type, nanos_per_tick, packets: 0, bytes: 0 })
     }

@@ -1,7 +1,7 @@
 //! Where packets come from. I/O stays on this side.
 //!
-//! A file waits for its consumers and loses nothing. A live capture waits for nobody: [`live`] reads the kernel's ring
-//! on a thread of its own, and what it cannot hand on is dropped and counted there.
+//! A file waits for its consumers and loses nothing. A live capture waits for nobody: what [`live`] does
+//! not read in time the kernel drops, and counts.
 
 mod bpf;
 mod error;
@@ -12,13 +12,14 @@ mod pcapng;
 mod records;
 #[cfg(test)]
 mod tests;
+mod unpack;
 
 use std::path::PathBuf;
 
 use flow::{Frame, Ordinal};
 
 pub(crate) use bpf::FileFilter;
-pub use error::CaptureError;
+pub use error::{CaptureError, Place};
 pub(crate) use file::{CaptureFile, Position};
 pub(crate) use live::{LiveCapture, LiveOptions, wall_clock};
 
@@ -46,8 +47,6 @@ pub struct CaptureStats {
     pub kernel_dropped: u64,
     /// Frames that the interface or its driver dropped.
     pub interface_dropped: u64,
-    /// Frames read from the kernel and dropped because dissection was behind.
-    pub overload_dropped: u64,
     /// Frames whose interface was never described (pcapng).
     pub undescribed: u64,
 }
@@ -79,7 +78,6 @@ impl CaptureStats {
         self.filtered += other.filtered;
         self.kernel_dropped += other.kernel_dropped;
         self.interface_dropped += other.interface_dropped;
-        self.overload_dropped += other.overload_dropped;
         self.undescribed += other.undescribed;
     }
 
@@ -90,7 +88,6 @@ impl CaptureStats {
         visit("filtered", self.filtered);
         visit("kernelDropped", self.kernel_dropped);
         visit("interfaceDropped", self.interface_dropped);
-        visit("overloadDropped", self.overload_dropped);
         visit("undescribedInterface", self.undescribed);
     }
 }

@@ -28,6 +28,8 @@ struct Interface {
     link_type: u32,
     snaplen: u32,
     clock: Clock,
+    /// Where its block begins.
+    described: u64,
 }
 
 /// What a timestamp means: `offset` seconds plus so many units.
@@ -50,8 +52,8 @@ pub(super) struct Pcapng {
     pub(super) undescribed: u64,
     /// Drops that whoever wrote the file counted.
     pub(super) dropped_before: u64,
-    /// The link type of the first frame that nobody decodes.
-    pub(super) first_link_type: Option<u32>,
+    /// The link type of the first frame, and where its interface is described.
+    pub(super) first_link_type: Option<(u32, u64)>,
 }
 
 /// Where a packet lies in its block.
@@ -71,6 +73,7 @@ impl Pcapng {
     ) -> Result<Option<Frame<'a>>, CaptureError> {
         let (found, total) = loop {
             let Some((kind, total)) = self.block(records)? else { return Ok(None) };
+            let offset = records.offset();
             let block = records.peek(total)?;
             if block.len() < total {
                 return Err(records.truncated("a block"));
@@ -81,7 +84,7 @@ impl Pcapng {
                     self.section = self.interfaces.len();
                     Ok(None)
                 }
-                INTERFACE => self.describe(body).map(|()| None),
+                INTERFACE => self.describe(body, offset).map(|()| None),
                 ENHANCED_PACKET | OBSOLETE_PACKET => self.packet(body, kind == OBSOLETE_PACKET),
                 SIMPLE_PACKET => self.simple_packet(body),
                 STATISTICS => {
@@ -100,7 +103,7 @@ impl Pcapng {
         };
         let interface = self.interfaces[found.interface];
         self.last = found.at;
-        self.first_link_type.get_or_insert(interface.link_type);
+        self.first_link_type.get_or_insert((interface.link_type, interface.described));
         let block = records.take(total, "a block")?;
         Ok(Some(Frame {
             ordinal,
@@ -133,7 +136,7 @@ impl Pcapng {
         Ok(Some((kind, total)))
     }
 
-    fn describe(&mut self, body: &[u8]) -> Result<(), String> {
+    fn describe(&mut self, body: &[u8], described: u64) -> Result<(), String> {
         if body.len() < 8 {
             return Err("an interface description of less than 8 bytes".into());
         }
@@ -153,6 +156,7 @@ impl Pcapng {
             link_type: u32::from(self.u16(body, 0)),
             snaplen: self.u32(body, 4),
             clock,
+            described,
         });
         Ok(())
     }

@@ -1,8 +1,11 @@
 //! Bytes of a capture file, buffered so that a whole record can be lent, with the offset for messages.
 
-use std::io::{self, Read};
+use std::{
+    error::Error,
+    io::{self, BufRead, Read},
+};
 
-use super::CaptureError;
+use super::{CaptureError, error::Place};
 
 /// No record is longer: the largest real frames (BIG TCP) are half a mebibyte.
 pub(super) const MAX_RECORD: usize = 16 << 20;
@@ -18,11 +21,29 @@ pub(super) struct Records {
     /// Offset of `buffer[start]` in the uncompressed capture.
     offset: u64,
     ended: bool,
+    /// The reader decompresses.
+    unpacked: bool,
 }
 
 impl Records {
     pub(super) fn new(name: String, reader: Box<dyn Read + Send>) -> Self {
-        Self { name, reader, buffer: Vec::with_capacity(2 * CHUNK), start: 0, offset: 0, ended: false }
+        let buffer = Vec::with_capacity(2 * CHUNK);
+        Self { name, reader, buffer, start: 0, offset: 0, ended: false, unpacked: false }
+    }
+
+    /// Bytes that come out of a decompressor.
+    pub(super) fn unpacked(name: String, reader: Box<dyn Read + Send>) -> Self {
+        Self { unpacked: true, ..Self::new(name, reader) }
+    }
+
+    /// Where the next byte is.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// An offset as messages have it.
+    pub(super) fn place(&self, offset: u64) -> Place {
+        Place { offset, unpacked: self.unpacked }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -50,11 +71,23 @@ impl Records {
     }
 
     pub(super) fn truncated(&self, what: &'static str) -> CaptureError {
-        CaptureError::Truncated { name: self.name.clone(), offset: self.offset, what }
+        CaptureError::Truncated { name: self.name.clone(), place: self.place(self.offset), what }
     }
 
     pub(super) fn corrupt(&self, what: impl Into<String>) -> CaptureError {
-        CaptureError::Corrupt { name: self.name.clone(), offset: self.offset, what: what.into() }
+        CaptureError::Corrupt { name: self.name.clone(), place: self.place(self.offset), what: what.into() }
+    }
+
+    /// Why reading fails at `offset`: the file ends too soon, does not decompress, or can't be read.
+    fn failed(&self, offset: u64, cause: io::Error) -> CaptureError {
+        let (name, place) = (self.name.clone(), self.place(offset));
+        if ends_too_soon(&cause) {
+            CaptureError::Truncated { name, place, what: "the compressed stream" }
+        } else if self.unpacked && cause.raw_os_error().is_none() {
+            CaptureError::Corrupt { name, place, what: format!("the compressed stream is broken ({cause})") }
+        } else {
+            CaptureError::Read { name, place, cause }
+        }
     }
 
     fn fill(&mut self, len: usize) -> Result<(), CaptureError> {
@@ -73,37 +106,49 @@ impl Records {
             match read {
                 Ok(0) => self.ended = true,
                 Ok(_) => {}
-                Err(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => {
-                    return Err(CaptureError::Truncated {
-                        name: self.name.clone(),
-                        offset: self.offset + held as u64,
-                        what: "the compressed stream",
-                    });
-                }
-                Err(cause) => {
-                    return Err(CaptureError::Read {
-                        name: self.name.clone(),
-                        offset: self.offset + held as u64,
-                        cause,
-                    });
-                }
+                Err(cause) => return Err(self.failed(self.offset + held as u64, cause)),
             }
         }
         Ok(())
     }
 }
 
-/// The raw bytes, for a decompressor.
-impl Read for Records {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let held = self.peek(1).map_err(io::Error::other)?.len();
-        if held == 0 {
-            return Ok(0);
+/// Whether an end that nobody expected is the cause, however deep a decompressor wrapped it.
+fn ends_too_soon(error: &io::Error) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let inner = error.downcast_ref::<io::Error>();
+        if inner.is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof) {
+            return true;
         }
-        let len = buffer.len().min(self.buffer.len() - self.start);
-        buffer[..len].copy_from_slice(&self.buffer[self.start..self.start + len]);
+        // An `io::Error` passes over what it wraps when it is asked for its source.
+        cause = match inner.and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
+    }
+    false
+}
+
+/// The raw bytes, for a decompressor.
+impl BufRead for Records {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.peek(1).map_err(CaptureError::into_io)?;
+        Ok(&self.buffer[self.start..])
+    }
+
+    fn consume(&mut self, len: usize) {
         self.start += len;
         self.offset += len as u64;
+    }
+}
+
+impl Read for Records {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let held = self.fill_buf()?;
+        let len = buffer.len().min(held.len());
+        buffer[..len].copy_from_slice(&held[..len]);
+        self.consume(len);
         Ok(len)
     }
 }

@@ -4,7 +4,7 @@ use std::io::{Cursor, Write};
 
 use flow::Timestamp;
 
-use super::{CaptureError, CaptureFile, PacketSource, Position};
+use super::{CaptureError, CaptureFile, PacketSource, Place, Position};
 
 const NANOS: i64 = 1_700_000_000_123_456_789;
 
@@ -118,21 +118,53 @@ fn sections_of_both_byte_orders_follow_each_other() {
     );
 }
 
+fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    out.write_all(bytes).unwrap();
+    out.finish().unwrap()
+}
+
+fn zipped(bytes: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
+}
+
+#[test]
+fn modified_pcap_reads_the_same() {
+    let frame = [7_u8; 61];
+    for big in [false, true] {
+        let mut bytes = pcap(big, false, &frame);
+        let magic = if big { [0xa1, 0xb2, 0xcd, 0x34] } else { [0x34, 0xcd, 0xb2, 0xa1] };
+        bytes[..4].copy_from_slice(&magic);
+        // Interface, protocol and kind of the packet, before its bytes.
+        bytes.splice(40..40, [0; 8]);
+        assert_eq!(read(&bytes).unwrap(), [(Timestamp(NANOS / 1000 * 1000), frame.to_vec())]);
+    }
+}
+
 #[test]
 fn compressed_reads_the_same() {
     let plain = pcap(false, true, &[1; 100]);
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(&plain).unwrap();
-    let gzip = gzip.finish().unwrap();
-    let zstd =
-        ruzstd::encoding::compress_to_vec(plain.as_slice(), ruzstd::encoding::CompressionLevel::Fastest);
+    let (gzip, zstd) = (gzipped(&plain), zipped(&plain));
     let expected = read(&plain).unwrap();
     assert_eq!(read(&gzip).unwrap(), expected);
     assert_eq!(read(&zstd).unwrap(), expected);
-    assert!(matches!(
-        read(&gzip[..gzip.len() - 12]),
-        Err(CaptureError::Truncated { .. } | CaptureError::Read { .. })
-    ));
+    for (name, compressed) in [("gzip", gzip), ("zstd", zstd)] {
+        let rest = &pcap(false, true, &[2; 10])[24..];
+        let twice = if name == "gzip" {
+            [compressed.clone(), gzipped(rest)]
+        } else {
+            [compressed.clone(), zipped(rest)]
+        };
+        assert_eq!(read(&twice.concat()).unwrap().len(), 2, "{name}: the second member is missing");
+        for end in 5..compressed.len() {
+            let error = read(&compressed[..end]).unwrap_err();
+            assert!(matches!(error, CaptureError::Truncated { .. }), "{name} cut at {end}: {error}");
+        }
+        let junk = [compressed.as_slice(), b"junk"].concat();
+        let message = read(&junk).unwrap_err().to_string();
+        let place = format!("damaged at byte {} of the uncompressed capture", plain.len());
+        assert!(message.contains(&place), "{name}: {message}");
+    }
 }
 
 #[test]
@@ -142,7 +174,7 @@ fn every_cut_names_the_offset_and_loses_nothing_before_it() {
             match read(&whole[..end]) {
                 Err(CaptureError::Empty { .. }) => assert_eq!(end, 0),
                 Err(CaptureError::NotACapture { .. }) => assert!(end < 4),
-                Err(CaptureError::Truncated { offset, .. }) => assert!(offset <= end as u64),
+                Err(CaptureError::Truncated { place, .. }) => assert!(place.offset <= end as u64),
                 // A cut between two records is an end.
                 Ok(frames) => assert!(frames.is_empty(), "cut at {end}"),
                 Err(other) => panic!("cut at {end}: {other}"),
@@ -163,8 +195,14 @@ fn what_is_no_capture_is_named() {
     }
     let mut foreign = pcap(false, false, &[0; 20]);
     foreign[20] = 105;
-    assert!(read(&foreign).unwrap_err().to_string().contains("link type 105"));
+    assert!(read(&foreign).unwrap_err().to_string().contains("link type 105 (it says so at byte 20)"));
+    let mut foreign = pcapng(false, &[0; 20]);
+    foreign[36] = 105;
+    assert!(read(&foreign).unwrap_err().to_string().contains("link type 105 (it says so at byte 28)"));
     let mut huge = pcap(false, false, &[0; 20]);
     huge[32..36].copy_from_slice(&u32::MAX.to_le_bytes());
-    assert!(matches!(read(&huge), Err(CaptureError::Corrupt { offset: 24, .. })));
+    assert!(matches!(
+        read(&huge),
+        Err(CaptureError::Corrupt { place: Place { offset: 24, unpacked: false }, .. })
+    ));
 }

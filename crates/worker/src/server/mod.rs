@@ -16,6 +16,13 @@ use web::{Access, Hosts, Metrics, Readiness, Report, Shutdown};
 
 use crate::{status::Status, store::Store};
 
+/// Why a watcher lost entries that nobody has looked at: how many of them it would have seen is not known.
+const EVICTED: &str = "up to n, evicted from the worker's store before they could be filtered";
+
+/// Why a watcher of a file does not get the whole of it.
+const EVICTED_BEFORE: &str =
+    "up to n, evicted from the worker's store before you came; --store-mib makes it larger";
+
 /// What handlers share.
 #[derive(Clone)]
 pub(crate) struct Served {

@@ -8,7 +8,7 @@ use kfl::Filter;
 use tokio::sync::watch::Receiver;
 use web::{Access, Feed, Item, Query, Source};
 
-use super::Served;
+use super::{EVICTED, EVICTED_BEFORE, Served};
 use crate::store::Store;
 
 impl Source for Served {
@@ -17,7 +17,8 @@ impl Source for Served {
     fn open(&self, filter: Arc<Filter>, _query: &Query, shape: Shape, _access: &Access) -> StoreFeed {
         let head = self.store.head();
         let history_end = *head.borrow() + 1;
-        let next = self.store.first();
+        let (next, gone) = self.store.beginning();
+        let lost = (gone > 0).then_some(Item::Lost { n: gone, why: Cow::Borrowed(EVICTED_BEFORE) });
         StoreFeed {
             store: Arc::clone(&self.store),
             head,
@@ -25,7 +26,7 @@ impl Source for Served {
             shape,
             next,
             history_end: Some(history_end),
-            ready: VecDeque::new(),
+            ready: lost.into_iter().collect(),
         }
     }
 }
@@ -63,8 +64,7 @@ impl StoreFeed {
     fn read(&mut self) -> bool {
         let read = self.store.read(self.next);
         if read.missed > 0 {
-            let why = Cow::Borrowed("evicted from the worker's store before they could be filtered");
-            self.ready.push_back(Item::Lost { n: read.missed, why });
+            self.ready.push_back(Item::Lost { n: read.missed, why: Cow::Borrowed(EVICTED) });
         }
         for (_, entry) in &read.entries {
             if self.filter.matches(&**entry) {

@@ -11,6 +11,7 @@ use std::{
 use api::Entry;
 use serde::Serialize;
 use tokio::sync::watch;
+use tracing::warn;
 
 use crate::StoreLimits;
 
@@ -32,6 +33,8 @@ struct Inner {
     bytes: usize,
     evicted_for_bytes: u64,
     evicted_for_age: u64,
+    /// Entries of files that were evicted: a watcher that comes expects the whole file.
+    evicted_of_files: u64,
 }
 
 struct Stored {
@@ -70,8 +73,14 @@ pub(crate) struct StoreStatus {
 
 impl Store {
     pub(crate) fn new(limits: StoreLimits) -> Self {
-        let inner =
-            Inner { entries: VecDeque::new(), first: 1, bytes: 0, evicted_for_bytes: 0, evicted_for_age: 0 };
+        let inner = Inner {
+            entries: VecDeque::new(),
+            first: 1,
+            bytes: 0,
+            evicted_for_bytes: 0,
+            evicted_for_age: 0,
+            evicted_of_files: 0,
+        };
         Self { limits, inner: Mutex::new(inner), head: watch::Sender::new(0) }
     }
 
@@ -79,6 +88,7 @@ impl Store {
     pub(crate) fn extend(&self, entries: Vec<Arc<Entry>>, live: bool) {
         let arrived = live.then(Instant::now);
         let mut evicted = Vec::new();
+        let mut first_of_files = None;
         let head = {
             let mut inner = self.lock();
             for entry in entries {
@@ -89,12 +99,25 @@ impl Store {
             while inner.bytes > self.limits.bytes {
                 let Some(oldest) = inner.pop() else { break };
                 inner.evicted_for_bytes += 1;
+                if oldest.arrived.is_none() {
+                    if inner.evicted_of_files == 0 {
+                        first_of_files = Some(inner.entries.len());
+                    }
+                    inner.evicted_of_files += 1;
+                }
                 evicted.push(oldest);
             }
             inner.next() - 1
         };
         // Freed outside the lock.
         drop(evicted);
+        if let Some(held) = first_of_files {
+            warn!(
+                held,
+                mebibytes = self.limits.bytes >> 20,
+                "The store is full: of the capture it keeps the newest entries only. --store-mib makes it larger"
+            );
+        }
         self.head.send_if_modified(|present| std::mem::replace(present, head) != head);
     }
 
@@ -147,6 +170,12 @@ impl Store {
         self.lock().first
     }
 
+    /// Where a watcher that comes begins, and how many entries of files are gone that stood before.
+    pub(crate) fn beginning(&self) -> (u64, u64) {
+        let inner = self.lock();
+        (inner.first, inner.evicted_of_files)
+    }
+
     /// Tells the number of the last entry, whenever it changes.
     pub(crate) fn head(&self) -> watch::Receiver<u64> {
         self.head.subscribe()
@@ -186,7 +215,7 @@ impl Inner {
 pub(crate) const EXPIRY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::net::Ipv4Addr;
 
     use api::{Endpoint, Flags, Node, Protocol, Stream, UnixNanos};
@@ -208,7 +237,7 @@ mod tests {
         json: std::sync::OnceLock::new(),
     };
 
-    fn entries(indexes: std::ops::Range<u64>) -> Vec<Arc<Entry>> {
+    pub(crate) fn entries(indexes: std::ops::Range<u64>) -> Vec<Arc<Entry>> {
         let end = || Endpoint::unnamed(Ipv4Addr::LOCALHOST.into(), 1);
         let node = Arc::new(Node { ip: "".into(), name: "".into(), worker: "".into() });
         let entry = |index| Entry {
@@ -238,6 +267,7 @@ mod tests {
         store.extend(entries(0..25), false);
         let status = store.status();
         assert_eq!((status.entries, status.stored, status.evicted_for_bytes), (10, 25, 15));
+        assert_eq!(store.beginning(), (16, 15));
         let read = store.read(1);
         assert_eq!((read.missed, read.next), (15, 26));
         assert_eq!(
@@ -260,5 +290,6 @@ mod tests {
         std::thread::sleep(Duration::from_millis(2));
         store.expire();
         assert_eq!((store.status().entries, store.status().evicted_for_age), (0, 3));
+        assert_eq!(store.beginning(), (4, 0), "nobody expects what is long past");
     }
 }

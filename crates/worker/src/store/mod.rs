@@ -2,4 +2,6 @@
 
 mod entries;
 
+#[cfg(test)]
+pub(crate) use entries::tests;
 pub(crate) use entries::{EXPIRY, Store};

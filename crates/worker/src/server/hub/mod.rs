@@ -2,9 +2,10 @@
 //!
 //! A subscription first catches up at its own place in the store, as far as its credit goes; once it has reached the
 //! place of the live ones it joins them. The live ones move on together: an entry is looked at once per distinct query,
-//! printed once per form, and sent once with the numbers of all whom it is for.
+//! printed once per form, and sent once with the numbers of all whom it is for. How far they have come is told now and
+//! then, so that after a break nobody begins again where it last had a match.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use api::messages::{Cursor, Frame, FromWorker, MAX_DELIVERIES, Shape, SubscriptionId, ToWorker, VERSION};
 use axum::{
@@ -14,17 +15,23 @@ use axum::{
     },
     response::Response,
 };
-use futures_util::{SinkExt, StreamExt, stream::SplitSink};
+use futures_util::{Sink, SinkExt, StreamExt};
 use kfl::Filter;
 use tokio::{sync::watch::Receiver, time};
 use tracing::{debug, info};
 use web::Access;
 
-use super::{Served, watch::write_shape};
+use super::{EVICTED, EVICTED_BEFORE, Served, watch::write_shape};
 use crate::store::Store;
 
 /// How often the hub is told how the worker is.
 const STATUS_PERIOD: Duration = Duration::from_secs(2);
+
+/// How often the hub is told how far the live subscriptions have come, while they move.
+const SEEN_PERIOD: Duration = Duration::from_millis(500);
+
+/// How long the hub may take to receive one message: one that has stopped must not hold its subscriptions for ever.
+const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A frame is sent when it has grown so long, in bytes.
 const FRAME_BYTES: usize = 64 << 10;
@@ -77,19 +84,23 @@ struct Link {
     subscriptions: Vec<Subscription>,
     /// The next entry for those that are live.
     live: u64,
+    /// The `live` that the hub was last told.
+    told: u64,
     frame: Frame,
 }
-
-type Sink = SplitSink<WebSocket, Message>;
 
 impl Link {
     fn new(served: Served) -> Self {
         let head = served.store.head();
-        Self { served, head, subscriptions: Vec::new(), live: 1, frame: Frame::default() }
+        Self { served, head, subscriptions: Vec::new(), live: 1, told: 1, frame: Frame::default() }
     }
 
     fn store(&self) -> &Store {
         &self.served.store
+    }
+
+    fn anyone_live(&self) -> bool {
+        self.subscriptions.iter().any(|subscription| matches!(subscription.phase, Phase::Live))
     }
 
     async fn serve(mut self, socket: WebSocket) -> Result<(), axum::Error> {
@@ -101,13 +112,15 @@ impl Link {
             .await?;
         let mut status = time::interval(STATUS_PERIOD);
         status.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+        let mut seen = time::interval(SEEN_PERIOD);
+        seen.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         loop {
             // Seen before the store is read, so that what comes meanwhile wakes us.
             self.head.mark_unchanged();
             let more = self.pump(&mut sink).await?;
             tokio::select! {
                 biased;
-                () = shutdown.requested() => return sink.send(Message::Close(None)).await,
+                () = shutdown.requested() => return send(&mut sink, Message::Close(None)).await,
                 message = stream.next() => match message {
                     Some(Ok(Message::Text(text))) => self.hear(&text, &mut sink).await?,
                     Some(Ok(Message::Close(_))) | None => return Ok(()),
@@ -115,6 +128,7 @@ impl Link {
                     Some(Err(error)) => return Err(error),
                 },
                 _ = status.tick() => say(&mut sink, &FromWorker::Status { status: self.served.status.json() }).await?,
+                _ = seen.tick(), if self.told != self.live && self.anyone_live() => self.tell_seen(&mut sink).await?,
                 changed = self.head.changed(), if !more => {
                     if changed.is_err() {
                         return Ok(());
@@ -125,11 +139,15 @@ impl Link {
         }
     }
 
-    async fn hear(&mut self, text: &str, sink: &mut Sink) -> Result<(), axum::Error> {
+    async fn hear(&mut self, text: &str, sink: &mut impl Outlet) -> Result<(), axum::Error> {
         match serde_json::from_str(text) {
             Ok(ToWorker::Subscribe { id, kfl, now, shape, after }) => match self.query(kfl, now, shape) {
                 Ok(query) => {
-                    let phase = Phase::CatchingUp { next: self.place(after), credit: 0 };
+                    let (next, gone) = self.place(after);
+                    if gone > 0 {
+                        say(sink, &lost(id, gone, EVICTED_BEFORE)).await?;
+                    }
+                    let phase = Phase::CatchingUp { next, credit: 0 };
                     self.subscriptions.push(Subscription { id, query, phase });
                 }
                 Err(why) => say(sink, &FromWorker::Refused { id, why }).await?,
@@ -163,16 +181,16 @@ impl Link {
         Ok(Arc::new(LiveQuery { kfl, now, shape, filter }))
     }
 
-    /// Where a subscription begins.
-    fn place(&self, after: Option<Cursor>) -> u64 {
+    /// Where a subscription begins, and how much of a file it has missed before.
+    fn place(&self, after: Option<Cursor>) -> (u64, u64) {
         match after {
-            Some(cursor) if cursor.boot == self.served.status.boot => cursor.sequence + 1,
-            _ => self.store().first(),
+            Some(cursor) if cursor.boot == self.served.status.boot => (cursor.sequence.saturating_add(1), 0),
+            _ => self.store().beginning(),
         }
     }
 
     /// Sends the next few entries of everybody; whether there are more at once.
-    async fn pump(&mut self, sink: &mut Sink) -> Result<bool, axum::Error> {
+    async fn pump(&mut self, sink: &mut impl Outlet) -> Result<bool, axum::Error> {
         let mut more = self.pump_live(sink).await?;
         for index in 0..self.subscriptions.len() {
             more |= self.catch_up(index, sink).await?;
@@ -180,7 +198,7 @@ impl Link {
         Ok(more)
     }
 
-    async fn pump_live(&mut self, sink: &mut Sink) -> Result<bool, axum::Error> {
+    async fn pump_live(&mut self, sink: &mut impl Outlet) -> Result<bool, axum::Error> {
         let mut groups = self.live_groups();
         if groups.is_empty() {
             return Ok(false);
@@ -189,7 +207,7 @@ impl Link {
         self.live = read.next;
         if read.missed > 0 {
             for id in groups.iter().flat_map(|(_, ids)| ids) {
-                say(sink, &lost(*id, read.missed)).await?;
+                say(sink, &lost(*id, read.missed, EVICTED)).await?;
             }
         }
         let more = !read.entries.is_empty();
@@ -235,18 +253,17 @@ impl Link {
     }
 
     /// Sends the next few entries of one subscription that catches up; whether there are more.
-    async fn catch_up(&mut self, index: usize, sink: &mut Sink) -> Result<bool, axum::Error> {
+    async fn catch_up(&mut self, index: usize, sink: &mut impl Outlet) -> Result<bool, axum::Error> {
         let Subscription { id, query, phase } = &self.subscriptions[index];
         let Phase::CatchingUp { next, credit } = *phase else { return Ok(false) };
         if credit <= 0 {
             return Ok(false);
         }
         let (id, query) = (*id, Arc::clone(query));
-        let anyone_live =
-            self.subscriptions.iter().any(|subscription| matches!(subscription.phase, Phase::Live));
+        let anyone_live = self.anyone_live();
         let mut read = self.store().read(next);
         if read.missed > 0 {
-            say(sink, &lost(id, read.missed)).await?;
+            say(sink, &lost(id, read.missed, EVICTED)).await?;
         }
         let (mut next, mut credit) = (read.next - read.entries.len() as u64, credit);
         if anyone_live {
@@ -272,16 +289,24 @@ impl Link {
         if at_head && !anyone_live {
             self.live = next;
         }
-        if at_head && next >= self.live {
+        // One that is ahead of the others, after an eviction or in a store that is still being filled again, waits for
+        // them: what it was already given, or told lost, it must not meet a second time.
+        if at_head && next == self.live {
             self.subscriptions[index].phase = Phase::Live;
-            say(sink, &FromWorker::HistoryEnd { id }).await?;
+            say(sink, &FromWorker::HistoryEnd { id, sequence: next - 1 }).await?;
             return Ok(true);
         }
         self.subscriptions[index].phase = Phase::CatchingUp { next, credit };
         Ok(!at_head && credit > 0)
     }
 
-    async fn flush_when_full(&mut self, sink: &mut Sink) -> Result<(), axum::Error> {
+    /// Tells how far the live ones have come. Their frames up to here are sent: nothing is held back over a round.
+    async fn tell_seen(&mut self, sink: &mut impl Outlet) -> Result<(), axum::Error> {
+        self.told = self.live;
+        say(sink, &FromWorker::Seen { sequence: self.live - 1 }).await
+    }
+
+    async fn flush_when_full(&mut self, sink: &mut impl Outlet) -> Result<(), axum::Error> {
         if self.frame.count() >= MAX_DELIVERIES || self.frame.size() >= FRAME_BYTES {
             self.flush(sink).await
         } else {
@@ -289,19 +314,33 @@ impl Link {
         }
     }
 
-    async fn flush(&mut self, sink: &mut Sink) -> Result<(), axum::Error> {
+    async fn flush(&mut self, sink: &mut impl Outlet) -> Result<(), axum::Error> {
         if self.frame.count() > 0 {
-            sink.send(Message::Binary(self.frame.take().into())).await?;
+            send(sink, Message::Binary(self.frame.take().into())).await?;
         }
         Ok(())
     }
 }
 
-fn lost(id: SubscriptionId, n: u64) -> FromWorker {
-    FromWorker::Lost { id, n, why: "evicted from the worker's store before they could be filtered".into() }
+fn lost(id: SubscriptionId, n: u64, why: &str) -> FromWorker {
+    FromWorker::Lost { id, n, why: why.into() }
 }
 
-async fn say(sink: &mut Sink, message: &FromWorker) -> Result<(), axum::Error> {
+async fn say(sink: &mut impl Outlet, message: &FromWorker) -> Result<(), axum::Error> {
     let text = serde_json::to_string(message).map_err(axum::Error::new)?;
-    sink.send(Message::Text(text.into())).await
+    send(sink, Message::Text(text.into())).await
 }
+
+/// Where messages to a hub go.
+trait Outlet: Sink<Message, Error = axum::Error> + Unpin {}
+
+impl<S: Sink<Message, Error = axum::Error> + Unpin> Outlet for S {}
+
+async fn send(sink: &mut impl Outlet, message: Message) -> Result<(), axum::Error> {
+    time::timeout(WRITE_TIMEOUT, sink.send(message)).await.unwrap_or_else(|_| {
+        Err(axum::Error::new(io::Error::new(io::ErrorKind::TimedOut, "the hub has stopped reading")))
+    })
+}
+
+#[cfg(test)]
+mod tests;
