@@ -34,7 +34,7 @@ fn a_worker_dies_and_comes_back() {
     cluster.wait_for_workers(2);
     let mut from_one: Vec<_> =
         first.iter().filter(|entry| entry["node"]["name"] == "node-1").map(|entry| &entry["id"]).collect();
-    from_one.sort_by_key(|id| id.to_string());
+    from_one.sort_by_key(ToString::to_string);
     let mut entries = late.entries(13);
     entries.sort_by_key(|entry| entry["id"].to_string());
     assert_eq!(entries.iter().map(|entry| &entry["id"]).collect::<Vec<_>>(), from_one);

@@ -11,7 +11,7 @@ use std::{
 };
 
 use support::{
-    Scratch, corpus,
+    Scratch,
     pcap::{Capture, Endian},
     program,
 };
@@ -35,7 +35,7 @@ const RATIO: f64 = 2.2;
 #[test]
 fn work_grows_with_the_input() {
     if !Command::new("valgrind").arg("--version").output().is_ok_and(|ran| ran.status.success()) {
-        return corpus::note("growth: not run, valgrind is not installed");
+        return program::note("growth: not run, valgrind is not installed");
     }
     let scratch = Scratch::new();
     let none = instructions(&scratch, &Capture { link_type: 1, frames: Vec::new() });

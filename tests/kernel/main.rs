@@ -19,7 +19,7 @@ use flow::{
 };
 use plan::Order;
 use serde_json::{Value, json};
-use support::{Scratch, corpus, pcap::Capture, program};
+use support::{Scratch, pcap::Capture, program};
 
 /// What we read of a flow.
 #[derive(Clone, Debug, Default)]
@@ -140,7 +140,7 @@ fn we_read_what_the_kernel_reads() {
     let (scratch, plan, since) = (Scratch::new(), plan(), Instant::now());
     let (capture, answers) = match ask(&scratch, &plan) {
         Ok(told) => told,
-        Err(reason) => return corpus::note(&format!("kernel as oracle: not run, {reason}")),
+        Err(reason) => return program::note(&format!("kernel as oracle: not run, {reason}")),
     };
     let ours = read(&capture);
     let mut faults = Vec::new();

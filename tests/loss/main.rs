@@ -7,7 +7,7 @@ use std::{collections::HashMap, fs, path::Path, process::Command, time::Duration
 
 use serde_json::Value;
 use support::{
-    Scratch, corpus, engine, impair,
+    Scratch, engine, impair,
     pcap::{Capture, Endian},
     program,
 };
@@ -72,7 +72,7 @@ fn live_traffic_is_shown_and_impaired_traffic_is_not_made_up() {
     let scratch = Scratch::new();
     let directory = scratch.path();
     if let Err(reason) = traffic(directory) {
-        return corpus::note(&format!("loss: not run, {reason}"));
+        return program::note(&format!("loss: not run, {reason}"));
     }
     let lines = read(&directory.join("access.log")).lines().count();
     let report = read(&directory.join("dnsperf.out"));

@@ -6,7 +6,7 @@ mod compare;
 use std::{collections::BTreeMap, fmt::Write};
 
 use compare::{Answer, Protocol};
-use support::{captures, corpus, engine};
+use support::{captures, corpus, engine, program};
 
 /// A difference that is understood: a row of `docs/correctness.md`.
 struct Known {
@@ -81,6 +81,6 @@ fn the_corpus_reads_as_others_read_it() {
     assert!(right >= ENOUGH, "{right:.4} of HTTP/1 and DNS is right");
     assert!(told.is_empty(), "differences that docs/correctness.md does not explain:\n{told}");
     for Known { file, what, .. } in known {
-        corpus::note(&format!("docs/correctness.md explains a difference that is no more: {file} {what}"));
+        program::note(&format!("docs/correctness.md explains a difference that is no more: {file} {what}"));
     }
 }

@@ -23,7 +23,7 @@ pub fn folder(test: &str) -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    note(&format!("{test}: corpus: not run"));
+    program::note(&format!("{test}: corpus: not run"));
     None
 }
 
@@ -35,10 +35,4 @@ pub fn captures(folder: &Path) -> Vec<(PathBuf, Value)> {
         Some((path, serde_json::from_slice(&truth).expect("truth is JSON")))
     };
     captures::files(folder).into_iter().filter_map(read).collect()
-}
-
-/// Says at the end of the test command what could not run.
-#[expect(clippy::print_stdout, reason = "the test runner shows it")]
-pub fn note(text: &str) {
-    program::note(text);
 }

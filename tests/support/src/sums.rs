@@ -65,7 +65,7 @@ fn is_held(name: &str) -> bool {
 fn messages(report: &Report) -> u64 {
     let mut sum = 0;
     report.ledger.dissect.each(&mut |name, count| {
-        let is_entry = name == "paired" || name == "requests_missing" || name.starts_with("unanswered_");
+        let is_entry = name == "paired" || name == "requestsMissing" || name.starts_with("unanswered");
         sum += if is_entry { count } else { 0 };
     });
     sum
