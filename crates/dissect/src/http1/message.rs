@@ -20,7 +20,7 @@ use crate::{
 /// `headersSize`: HAR's word for "not known"; the original never knows it.
 const UNKNOWN_SIZE: i64 = -1;
 
-/// What was asked. Whoever has an entry finds it behind [`Payload`], which is [`std::any::Any`].
+/// What was asked. Whoever has an entry finds it behind [`api::Payload`], which is [`std::any::Any`].
 #[derive(Debug)]
 pub struct Request {
     pub(super) text: Text,
@@ -54,7 +54,7 @@ pub(super) enum TextOrBytes {
     Bytes(Vec<u8>),
 }
 
-/// What was answered. Whoever has an entry finds it behind [`Payload`], which is [`std::any::Any`].
+/// What was answered. Whoever has an entry finds it behind [`api::Payload`], which is [`std::any::Any`].
 #[derive(Debug)]
 pub struct Response {
     pub(super) text: Text,
