@@ -3,6 +3,8 @@
 //! Each case is made here and tried as IPv4 and IPv6, plain and in a VLAN, with the client at the lower and at the
 //! higher address, and with sequence numbers that wrap.
 
+#![expect(clippy::print_stdout, reason = "the test runner shows it")]
+
 mod cases;
 
 use std::fmt::Write;

@@ -3,6 +3,8 @@
 //! Each target runs over the inputs in `corpus/`, then over mutations of them: for 10 s, or as long as
 //! `KUBESHARK_FUZZ_SECONDS` says. The seed is the same each time unless `KUBESHARK_FUZZ_SEED` is set.
 
+#![expect(clippy::print_stdout, reason = "the test runner shows it")]
+
 mod captures;
 mod kfl;
 mod mutate;
@@ -53,7 +55,9 @@ fn fuzz(target: &str, inputs: &[Vec<u8>], run: fn(&[u8])) {
             panic!("{target} does not stand {} ({:?})", path.display(), since.elapsed());
         }
     };
-    inputs.iter().for_each(|input| try_one(input));
+    for input in inputs {
+        try_one(input);
+    }
     let random = &mut Random::new(number("KUBESHARK_FUZZ_SEED", 1));
     let end = Instant::now() + Duration::from_secs(number("KUBESHARK_FUZZ_SECONDS", 10));
     let mut n = 0_u64;

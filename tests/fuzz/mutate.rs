@@ -8,7 +8,7 @@ const LONGEST: usize = 1 << 16;
 /// A mutation of one of the inputs, in one to four steps.
 pub(crate) fn one(inputs: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     let mut bytes = inputs[below(random, inputs.len())].clone();
-    for _ in 0..1 + below(random, 4) {
+    for _ in 0..=below(random, 4) {
         step(&mut bytes, inputs, random);
     }
     bytes.truncate(LONGEST);

@@ -68,7 +68,7 @@ fn said(from: Side, text: &[u8]) -> Talk {
 }
 
 fn headers(n: usize) -> Capture {
-    let lines: String = (0..n).map(|line| format!("a{line}: b\r\n")).collect();
+    let lines = (0..n).map(|line| format!("a{line}: b\r\n")).collect::<Vec<_>>().concat();
     dressed(&said(Side::Client, format!("GET / HTTP/1.1\r\n{lines}\r\n").as_bytes()))
 }
 
@@ -93,15 +93,12 @@ fn pointers(n: usize) -> Capture {
         message.extend([1, b'b', 0xc0 | (name >> 8) as u8, name as u8, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0]);
         name = here;
     }
-    let frame = |number: usize| message_frame(number, craft::udp(53, 4000 + number as u16, &message));
+    let frame = |number: usize| message_frame(number, &craft::udp(53, 4000 + number as u16, &message));
     Capture { link_type: 101, frames: (0..n).map(frame).collect() }
 }
 
-fn message_frame(number: usize, datagram: Vec<u8>) -> Frame {
-    Frame {
-        at: number as u64 * 1000,
-        bytes: craft::ipv4(&[10, 0, 0, 1], &[10, 0, 0, 2], 17, 1, 0, &datagram),
-    }
+fn message_frame(number: usize, datagram: &[u8]) -> Frame {
+    Frame { at: number as u64 * 1000, bytes: craft::ipv4(&[10, 0, 0, 1], &[10, 0, 0, 2], 17, 1, 0, datagram) }
 }
 
 fn fragments(n: usize) -> Capture {

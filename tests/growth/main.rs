@@ -24,7 +24,7 @@ fn instructions(scratch: &Scratch, capture: &Capture) -> u64 {
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null", KUBESHARK]);
     command.args(["dissect", "--threads", "1", "-o", "summary"]).arg(file);
-    let ran = program::run(&mut command, b"", Duration::from_secs(120));
+    let ran = program::run(&mut command, b"", Duration::from_mins(2));
     let count = ran.stderr.lines().find_map(|line| line.split("Collected :").nth(1)?.trim().parse().ok());
     count.unwrap_or_else(|| panic!("valgrind: {}", ran.stderr))
 }

@@ -94,7 +94,7 @@ fn plan() -> Value {
     let (mut streams, mut datagrams) = (Vec::new(), Vec::new());
     for version in [4, 6] {
         for pieces in &relations {
-            for order in [Order::InOrder, Order::Ahead, Order::Covered, Order::Agreeing] {
+            for order in [Order::Next, Order::Ahead, Order::Covered, Order::Agreeing] {
                 let (segments, len) = plan::segments(pieces, order);
                 let port = 10_000 + streams.len();
                 streams.push(json!({
@@ -129,7 +129,7 @@ fn ask(scratch: &Scratch, plan: &Value) -> Result<(Capture, Value), String> {
     let script = support::root().join("tests/kernel/oracle.py");
     let mut command = Command::new("unshare");
     command.args(options).arg("python3").arg(script).args([&plan, &capture, &answers]);
-    let ran = program::run(&mut command, b"", Duration::from_secs(120));
+    let ran = program::run(&mut command, b"", Duration::from_mins(2));
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let file = |path: &Path| std::fs::read(path).expect("what the oracle wrote");
     Ok((Capture::read(&file(&capture)), serde_json::from_slice(&file(&answers)).expect("JSON")))

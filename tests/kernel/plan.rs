@@ -39,7 +39,7 @@ fn holes(pieces: &[Piece]) -> Vec<Piece> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Order {
     /// What comes before them is there already.
-    InOrder,
+    Next,
     /// They wait behind a hole, which is filled after them.
     Ahead,
     /// The same, and what fills the hole reaches into them.
@@ -64,7 +64,7 @@ pub(crate) fn segments(pieces: &[Piece], order: Order) -> (Vec<(usize, String)>,
     let mut sent: Vec<_> =
         pieces.iter().zip(b'A'..).map(|(piece, letter)| segment(letter, at(piece.0), at(piece.1))).collect();
     match order {
-        Order::InOrder => sent.insert(0, segment(b'_', 0, 1)),
+        Order::Next => sent.insert(0, segment(b'_', 0, 1)),
         Order::Ahead | Order::Agreeing => sent.push(segment(b'_', 0, 1)),
         Order::Covered => sent.push(segment(b'_', 0, at(end / 2) + 2)),
     }

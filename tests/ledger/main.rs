@@ -1,6 +1,8 @@
 //! Every packet, byte, flow and message ends in one row of the ledger, and the rows add up: on the captures of this
 //! project and, where it is there, on the corpus. What `capinfos` and tshark counted is the same.
 
+#![expect(clippy::print_stdout, reason = "the test runner shows it")]
+
 mod sequence;
 
 use std::{

@@ -1,6 +1,8 @@
 //! Nothing is lost of live traffic: what nginx logged and dnsperf asked is what we show. Of an impaired copy of the same
 //! packets we show what is there, and say what is not.
 
+#![expect(clippy::print_stdout, reason = "the test runner shows it")]
+
 use std::{collections::HashMap, fs, path::Path, process::Command, time::Duration};
 
 use serde_json::Value;
@@ -32,13 +34,13 @@ fn traffic(directory: &Path) -> Result<(), String> {
     let mut command = Command::new("unshare");
     command.args(options).arg("bash").arg(support::root().join("tests/loss/traffic.sh"));
     command.args([Path::new(env!("CARGO_BIN_EXE_kubeshark")), directory]);
-    let ran = program::run(&mut command, b"", Duration::from_secs(60));
+    let ran = program::run(&mut command, b"", Duration::from_mins(1));
     assert_eq!(ran.code, Some(0), "{}{}", String::from_utf8_lossy(&ran.stdout), ran.stderr);
     Ok(())
 }
 
-fn read(path: std::path::PathBuf) -> String {
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// The value of a counter in what `/metrics` said: the sum of the lines that contain all of `words`.
@@ -72,14 +74,14 @@ fn live_traffic_is_shown_and_impaired_traffic_is_not_made_up() {
     if let Err(reason) = traffic(directory) {
         return corpus::note(&format!("loss: not run, {reason}"));
     }
-    let lines = read(directory.join("access.log")).lines().count();
-    let report = read(directory.join("dnsperf.out"));
+    let lines = read(&directory.join("access.log")).lines().count();
+    let report = read(&directory.join("dnsperf.out"));
     let completed = report.lines().find_map(|line| line.trim().strip_prefix("Queries completed:"));
     let asked: usize =
         completed.and_then(|text| text.split_whitespace().next()?.parse().ok()).expect("a report of dnsperf");
     assert!(lines > 500 && asked > 2500, "too little traffic: {lines} lines, {asked} questions");
 
-    let metrics = read(directory.join("metrics"));
+    let metrics = read(&directory.join("metrics"));
     let (paired, lost) = (metric(&metrics, &["paired"]), metric(&metrics, &["dropped"]));
     let capture = Capture::read(&fs::read(directory.join("all.pcap")).expect("a capture"));
     let (entries, _, result) = engine::dissect(&capture.pcap(Endian::Little, true));

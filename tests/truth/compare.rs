@@ -56,7 +56,7 @@ pub(crate) fn hold(protocol: Protocol, truth: &Value, entries: &[Value]) -> Opti
         }
         (_, Some(_)) => return None,
         (Protocol::Http, None) => {
-            (array(&truth[key]["transactions"], wanted_request), requests(entries, true))
+            (array(&truth[key]["transactions"], |it| Some(wanted_request(it))), requests(entries, true))
         }
         (Protocol::Orphans, None) => {
             let given = http(entries).filter(|entry| entry["request"].is_null());
@@ -109,10 +109,10 @@ fn http(entries: &[Value]) -> impl Iterator<Item = &Value> {
     entries.iter().filter(is_http1)
 }
 
-fn wanted_request(it: &Value) -> Option<String> {
+fn wanted_request(it: &Value) -> String {
     let [client, server, method, uri, status] =
         ["client", "server", "method", "uri", "status"].map(|key| text(&it[key]));
-    Some(format!("{client} {server} {method} {uri} {status}"))
+    format!("{client} {server} {method} {uri} {status}")
 }
 
 fn requests(entries: &[Value], with_ends: bool) -> Vec<String> {

@@ -61,7 +61,7 @@ fn the_corpus_reads_as_others_read_it() {
                 Some(_) => {}
                 None => {
                     writeln!(told, "{name}: {}\n  missing {missing:?}\n  extra   {extra:?}", protocol.name())
-                        .expect("memory")
+                        .expect("memory");
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! KFL2: the later spelling of the language, a subset of CEL (the Common Expression Language) on flat variables.
 //!
-//! A text becomes a tree ([`parse`]), whose names are resolved against the host's [`Variable`]s and whose kinds are
+//! A text becomes a tree ([`parse()`]), whose names are resolved against the host's [`Variable`]s and whose kinds are
 //! checked ([`check`]); [`eval`] runs it. Lexer, fields, regexes and limits are those of the first spelling.
 
 mod check;
