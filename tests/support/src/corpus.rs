@@ -38,7 +38,6 @@ pub fn captures(folder: &Path) -> Vec<(PathBuf, Value)> {
 }
 
 /// Says at the end of the test command what could not run.
-#[expect(clippy::print_stdout, reason = "the test runner shows it")]
 pub fn note(text: &str) {
     program::note(text);
 }
