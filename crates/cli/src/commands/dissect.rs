@@ -10,7 +10,7 @@ use std::{
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
-use worker::{DissectConfig, DissectError, Input, Limits, Progress};
+use worker::{CaptureStats, DissectConfig, DissectError, Input, Limits, Progress};
 
 use crate::{
     capturing,
@@ -93,6 +93,9 @@ pub(crate) fn run(args: Args) -> Outcome {
         Output::Summary => ledger::write(&mut io::stdout(), &report, true)?,
         // Who has seen enough does not want to know.
         _ if matches!(outcome, Err(Failure::ReaderGone)) => {}
+        // Nothing was read, and why is all that there is to say.
+        _ if matches!(outcome, Err(Failure::Failed(_) | Failure::Usage(_)))
+            && report.ledger.capture == CaptureStats::default() => {}
         // Nobody is left to be told when stderr is closed.
         _ => drop(ledger::write(&mut io::stderr(), &report, false)),
     }
