@@ -65,6 +65,41 @@ pub(crate) struct Pairing {
     responses: VecDeque<Held>,
     /// Responses were lost behind all that are held, and when that was known.
     lost_behind: Option<(Loss, Timestamp)>,
+    order: Order,
+}
+
+/// Whether the order of a flow tells which response is whose.
+///
+/// Where one side's bytes were lost, an exchange that overlaps no other cannot be mixed up. Where both sides' were, it
+/// can: a request whose response was lost and a response whose request was lost look like an exchange.
+#[derive(Debug, Default)]
+struct Order {
+    /// Requests were lost, and no exchange was seen since then that overlaps no other.
+    requests_lost: bool,
+    /// So were responses.
+    responses_lost: bool,
+    /// When the last byte of the last response was captured.
+    answered: Timestamp,
+}
+
+impl Order {
+    fn lost(&mut self, requests: bool) {
+        *(if requests { &mut self.requests_lost } else { &mut self.responses_lost }) = true;
+    }
+
+    /// This response is taken to answer this request, and another was sent `next`: says whether that is in doubt.
+    fn pair(&mut self, request: &Stamped, response: &Stamped, next: Option<Timestamp>) -> bool {
+        let apart = self.answered <= request.first
+            && request.last <= response.first
+            && next.is_none_or(|next| response.last <= next);
+        self.answered = response.last;
+        let (one, both) =
+            (self.requests_lost || self.responses_lost, self.requests_lost && self.responses_lost);
+        if apart {
+            (self.requests_lost, self.responses_lost) = (false, false);
+        }
+        both || (one && !apart)
+    }
 }
 
 /// A response that came before its request.
@@ -116,6 +151,7 @@ impl Pairing {
 
     /// Messages of one direction may be missing from here on, as was known at `at`.
     pub(crate) fn lost(&mut self, requests: bool, loss: Loss, at: Timestamp) {
+        self.order.lost(requests);
         if requests {
             self.requests_lost = true;
         } else if self.requests.is_empty() || self.undecided() {
@@ -222,7 +258,7 @@ impl Pairing {
         let sent = self.requests.iter().rposition(|request| request.last <= stamped.first);
         match (after, sent) {
             (Some(loss), Some(at)) => {
-                stamped.message.ambiguous |= self.sent_together(at);
+                stamped.message.ambiguous |= self.in_doubt(at);
                 self.give_up_before(at, loss, sink);
                 self.answer(0, stamped, sink);
             }
@@ -239,6 +275,8 @@ impl Pairing {
         if keyed {
             return;
         }
+        self.order.lost(true);
+        self.order.lost(false);
         match self.responses.front_mut() {
             Some(next) => next.after = next.after.or(Some(Loss::Shown)),
             None => self.lost_behind = self.lost_behind.or(Some((Loss::Shown, last))),
@@ -262,7 +300,7 @@ impl Pairing {
             && let Some((loss, _)) = self.responses_lost.take()
         {
             self.lost_behind = None;
-            response.message.ambiguous |= self.sent_together(at);
+            response.message.ambiguous |= self.in_doubt(at);
             self.give_up_before(at, loss, sink);
             return self.answer(0, response, sink);
         }
@@ -312,10 +350,13 @@ impl Pairing {
         (!self.requests_lost || next.first <= first).then_some(0)
     }
 
-    /// Whether the request at `at` was sent with the one before it, so that their order tells nothing.
-    fn sent_together(&self, at: usize) -> bool {
+    /// Whether it may be another than the request at `at` that the first response after a loss answers.
+    ///
+    /// What was lost answered the oldest request. If no younger one can be meant, that of the response was lost too.
+    /// And the order of requests that were sent together tells nothing.
+    fn in_doubt(&self, at: usize) -> bool {
         let before = at.checked_sub(1).and_then(|before| self.requests.get(before));
-        before.zip(self.requests.get(at)).is_some_and(|(before, request)| request.first <= before.last)
+        before.zip(self.requests.get(at)).is_none_or(|(before, request)| request.first <= before.last)
     }
 
     fn give_up_before(&mut self, at: usize, loss: Loss, sink: &mut Sink<'_>) {
@@ -378,16 +419,22 @@ impl Pairing {
         self.unanswered(open, why, sink);
         if self.spent > sink.limits.waiting {
             self.take(0);
+            self.order.lost(false);
             self.lost_answers(Loss::Malformed);
         }
     }
 
-    fn pair(&self, request: Stamped, response: Stamped, sink: &mut Sink<'_>) {
+    fn pair(&mut self, request: Stamped, mut response: Stamped, sink: &mut Sink<'_>) {
+        if response.message.key.is_none() {
+            let next = self.requests.front().map(|next| next.first);
+            response.message.ambiguous |= self.order.pair(&request, &response, next);
+        }
         sink.counters.paired += 1;
         self.emit(Some(request), Some(response), None, 0, sink);
     }
 
-    fn alone(&self, mut response: Stamped, sink: &mut Sink<'_>) {
+    fn alone(&mut self, mut response: Stamped, sink: &mut Sink<'_>) {
+        self.order.answered = response.last;
         sink.counters.requests_missing += 1;
         response.message.payload.without_request();
         let fault = Fault { kind: FaultKind::Timeout, message: "the request that this answers was not seen" };

@@ -337,6 +337,29 @@ fn after_a_gap_the_next_exchange_is_whole() {
     assert_eq!(outcome.lines(), ["GET /a?x=1 200", "- - 201", "GET /b 200"]);
 }
 
+/// `GET` lost its response and the response its request, `GET_B`: together they look like an exchange.
+#[test]
+fn a_pair_across_two_losses_is_flagged() {
+    let (no_response, no_request) = (Lost(ToClient, 40), Lost(ToServer, 30));
+    for losses in [
+        vec![no_response.clone(), answers(CREATED), no_request.clone()],
+        vec![no_response.clone(), no_request.clone(), answers(CREATED)],
+        vec![no_request, no_response, answers(CREATED)],
+    ] {
+        let before = vec![asks(GET), answers(OK), asks(GET)];
+        let events = [before, losses, vec![asks(GET_B), answers(OK), asks(GET_B), answers(OK)]].concat();
+        let outcome = run(TCP, &events);
+        assert_eq!(
+            outcome.lines(),
+            ["GET /a?x=1 200", "GET /a?x=1 201", "GET /b 200", "GET /b 200"],
+            "{events:?}"
+        );
+        assert_eq!(flags(&outcome.entries[0]), [""; 0], "{events:?}");
+        assert_eq!(flags(&outcome.entries[1]), ["ambiguous"], "{events:?}");
+        assert_eq!(flags(&outcome.entries[3]), [""; 0], "{events:?}");
+    }
+}
+
 /// Requests that stood behind a hole come in one go, and their responses came before.
 #[test]
 fn late_requests_meet_their_responses() {
