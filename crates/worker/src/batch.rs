@@ -5,7 +5,7 @@ use std::ops::Range;
 use flow::{Decoder, Frame, Ordinal, Packet, SHARDS, Timestamp};
 
 /// A batch is handed over when it holds so many packets…
-pub(crate) const MAX_PACKETS: usize = 2048;
+pub(crate) const MAX_PACKETS: usize = 1024;
 /// … or so many bytes of payload.
 pub(crate) const MAX_BYTES: usize = 2 << 20;
 
