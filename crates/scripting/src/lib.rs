@@ -1,0 +1,1 @@
+//! Users' JavaScript: hooks, helpers, jobs.
