@@ -1,1 +1,5 @@
 //! Users' JavaScript: hooks, helpers, jobs.
+
+mod check;
+
+pub use check::check;

@@ -7,6 +7,7 @@ pub mod engine;
 pub mod impair;
 pub mod pcap;
 pub mod program;
+pub mod receiver;
 pub mod reframe;
 pub mod sums;
 pub mod traffic;

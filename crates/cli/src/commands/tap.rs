@@ -8,7 +8,7 @@ use std::{
 use crate::{
     capturing,
     exit::{Failure, Outcome},
-    serving,
+    scripts, serving,
 };
 
 use super::worker::Common;
@@ -23,6 +23,7 @@ Examples:
   kubeshark tap --pcap traffic.pcap
   kubeshark tap -i any
   kubeshark tap -i eth0 --bpf 'tcp port 8080'
+  kubeshark tap -i any --scripts ./scripts --env SLACK_WEBHOOK=https://hooks.slack.com/…
   tcpdump -i any -w - -U | kubeshark tap --pcap -";
 
 /// Watch traffic: of this machine, or of a capture
@@ -33,6 +34,8 @@ Examples:
 pub(crate) struct Args {
     #[command(flatten)]
     common: Common,
+    #[command(flatten)]
+    scripts: scripts::Args,
     /// Where the hub serves
     #[arg(
         long,
@@ -73,7 +76,7 @@ async fn serve(args: Args, config: worker::Config) -> Outcome {
     let config = worker::Config { own: vec![listen], advertise, ..config };
     let mut worker = worker::start(config).await.map_err(|error| super::worker::failure(&error))?;
     let workers = vec![serving::dialled(worker.address).to_string()];
-    let hub = super::hub::config(listen, workers, args.common.names.allowed_hosts);
+    let hub = super::hub::config(listen, workers, &args.scripts, args.common.names.allowed_hosts);
     let mut hub = match hub::start(hub).await {
         Ok(hub) => hub,
         Err(error) => {

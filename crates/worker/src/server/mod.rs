@@ -14,7 +14,7 @@ use axum::{
 };
 use web::{Access, Hosts, Metrics, Readiness, Report, Shutdown};
 
-use crate::{status::Status, store::Store};
+use crate::{scripts::Scripts, status::Status, store::Store};
 
 /// Why a watcher lost entries that nobody has looked at: how many of them it would have seen is not known.
 const EVICTED: &str = "up to n, evicted from the worker's store before they could be filtered";
@@ -27,6 +27,7 @@ const EVICTED_BEFORE: &str =
 #[derive(Clone)]
 pub(crate) struct Served {
     pub(crate) store: Arc<Store>,
+    pub(crate) scripts: Arc<Scripts>,
     pub(crate) status: Arc<Status>,
     pub(crate) shutdown: Shutdown,
 }
