@@ -1,1 +1,3 @@
 //! Users' JavaScript: hooks, helpers, jobs.
+
+pub mod files;
