@@ -14,6 +14,7 @@ mod dissect;
 mod entries;
 mod identity;
 mod ledger;
+mod names;
 mod rounds;
 mod server;
 mod source;
@@ -24,8 +25,12 @@ mod tap;
 mod worker;
 
 pub use capture::{CaptureError, CaptureStats, Input, Place};
-pub use config::{Config, DEFAULT_PORT, Limits, SourceConfig, StoreLimits};
+pub use config::{Config, DEFAULT_PORT, DEFAULT_SCRIPT_BYTES, Limits, SourceConfig, StoreLimits};
 pub use dissect::{DissectConfig, DissectError, Output, Progress, Report, dissect};
 pub use entries::entries;
 pub use ledger::Ledger;
+pub use names::{Name, NameHistory};
+pub use store::packets::{
+    Download, PacketCounters, PacketLimits, Packets, PacketsError, PacketsStatus, Snapshot, What,
+};
 pub use worker::{Error, Running, start};

@@ -10,7 +10,7 @@ use api::Node;
 use serde_json::{Value, json};
 use web::{Metrics, Readiness};
 
-use crate::{Ledger, store::Store};
+use crate::{Ledger, Packets, PacketsStatus, store::Store};
 
 /// One source, as `/status` has it.
 #[derive(Clone, Debug, Default)]
@@ -38,17 +38,25 @@ pub(crate) struct Status {
     pub(crate) boot: u64,
     started: Instant,
     store: Arc<Store>,
+    packets: Option<Packets>,
     sources: Mutex<Vec<SourceStatus>>,
     entries: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Status {
-    pub(crate) fn new(node: Arc<Node>, boot: u64, store: Arc<Store>, sources: Vec<SourceStatus>) -> Self {
+    pub(crate) fn new(
+        node: Arc<Node>,
+        boot: u64,
+        store: Arc<Store>,
+        packets: Option<Packets>,
+        sources: Vec<SourceStatus>,
+    ) -> Self {
         Self {
             node,
             boot,
             started: Instant::now(),
             store,
+            packets,
             sources: Mutex::new(sources),
             entries: Mutex::default(),
         }
@@ -66,9 +74,10 @@ impl Status {
         *lock(&self.entries).entry(protocol).or_default() += entries;
     }
 
-    /// The ledgers of all sources together.
+    /// The ledgers of all sources together, and the packet store's.
     pub(crate) fn ledger(&self) -> Ledger {
-        let mut ledger = Ledger::default();
+        let packets = self.packets.as_ref().map(Packets::counters).unwrap_or_default();
+        let mut ledger = Ledger { packets, ..Ledger::default() };
         for source in lock(&self.sources).iter() {
             ledger.add(&source.ledger);
         }
@@ -82,6 +91,7 @@ impl Status {
             "entries": *lock(&self.entries),
             "ledger": self.ledger().json(),
             "node": &*self.node.name,
+            "packets": self.packets.as_ref().map(Packets::status),
             "sources": sources,
             "store": self.store.status(),
             "uptimeSeconds": self.started.elapsed().as_secs(),
@@ -110,6 +120,12 @@ impl Status {
         let mut entries = out.counter("kubeshark_worker_entries_total", "Entries by protocol.");
         for (protocol, count) in lock(&self.entries).iter() {
             entries.add(&[("protocol", protocol)], *count);
+        }
+        if let Some(packets) = &self.packets {
+            let PacketsStatus { bytes, packets, pinned } = packets.status();
+            out.gauge("kubeshark_worker_packets_bytes", "Bytes of packets held on disk.").is(bytes);
+            out.gauge("kubeshark_worker_packets", "Packets held on disk.").is(packets);
+            out.gauge("kubeshark_worker_packets_pinned", "Streams whose copies are continued.").is(pinned);
         }
         let store = self.store.status();
         out.gauge("kubeshark_worker_store_entries", "Entries held.").is(store.entries);

@@ -12,19 +12,21 @@ use std::{
 };
 
 use api::{Entry, Node};
+use scripting::files::Files;
 use thiserror::Error;
 use tokio::{sync::mpsc, task::JoinHandle, time};
 use tracing::{info, warn};
 
 use crate::{
-    CaptureError, Config, Input, Ledger, Limits, SourceConfig,
+    CaptureError, Config, Input, Ledger, Limits, NameHistory, Packets, SourceConfig,
+    batch::Batch,
     capture::Position,
     identity,
     rounds::{self, BatchSource, Consume, Finish, Numbers, Stopped},
     server::{self, Served},
     source,
     status::{SourceStatus, Status},
-    store::{EXPIRY, Store},
+    store::{EXPIRY, Store, packets::Sink},
     streams::{Counting, Reserved},
 };
 
@@ -49,6 +51,15 @@ pub enum Error {
     /// It cannot capture.
     #[error(transparent)]
     Capture(CaptureError),
+    /// It cannot keep packets.
+    #[error("cannot keep packets in {directory}; name another data directory, or keep none (--packets-mib 0)")]
+    Packets {
+        /// The directory.
+        directory: String,
+        /// The system's reason.
+        #[source]
+        cause: io::Error,
+    },
     /// It cannot keep its stream numbers.
     #[error("cannot keep the stream numbers in {directory}; name another data directory")]
     DataDirectory {
@@ -70,6 +81,8 @@ pub struct Running {
     captures: Vec<thread::JoinHandle<()>>,
     expiry: JoinHandle<()>,
     failures: mpsc::Receiver<CaptureError>,
+    packets: Option<Packets>,
+    names: NameHistory,
 }
 
 impl Running {
@@ -84,14 +97,28 @@ impl Running {
         }
     }
 
+    /// Its packets, if it keeps any.
+    pub fn packets(&self) -> Option<&Packets> {
+        self.packets.as_ref()
+    }
+
+    /// The names that it was told of. Who changes them also writes them to the data directory.
+    pub fn names(&self) -> &NameHistory {
+        &self.names
+    }
+
     /// Stops capturing, then serving.
     pub async fn shutdown(self) {
         self.stop.store(true, Ordering::Relaxed);
         self.expiry.abort();
         // Captures see the flag within an idle period; a thread that waits for them must not be a runtime's.
-        let captures = self.captures;
+        let (captures, packets) = (self.captures, self.packets);
         let joined = tokio::task::spawn_blocking(move || {
-            captures.into_iter().filter_map(|capture| capture.join().err()).count()
+            let panicked = captures.into_iter().filter_map(|capture| capture.join().err()).count();
+            if let Some(packets) = packets {
+                packets.close();
+            }
+            panicked
         });
         if joined.await.unwrap_or(1) > 0 {
             warn!("A capture thread had panicked");
@@ -111,11 +138,12 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let store = Arc::new(Store::new(config.store));
     let stop = Arc::new(AtomicBool::new(false));
     let own: Vec<_> = config.own.iter().copied().chain([address]).collect();
+    let packets = packets(&config)?;
     let mut opened = Vec::new();
     for source in &config.sources {
         let source = SourceConfig { leave_out: own.clone(), ..source.clone() };
         let live = matches!(source.input, Input::Interface(_));
-        let batches = source::open(&source, &config.limits.flow, &Position::default(), &stop, 0)
+        let batches = source::open(&source, &config.limits.flow, &Position::default(), &stop, 0, packets.is_some())
             .map_err(Error::Capture)?;
         let status = SourceStatus {
             name: source.input.to_string(),
@@ -127,7 +155,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     }
     let statuses = opened.iter().map(|(_, status)| status.clone()).collect();
     let status =
-        Arc::new(Status::new(Arc::clone(&node), identity::boot(&config), Arc::clone(&store), statuses));
+        Arc::new(Status::new(Arc::clone(&node), identity::boot(&config), Arc::clone(&store), packets.clone(), statuses));
     let (failed, failures) = mpsc::channel(opened.len().max(1));
     let numbers =
         Arc::new(std::sync::Mutex::new(numbers(&config, opened.iter().any(|(_, status)| status.live))?));
@@ -138,6 +166,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
             live,
             store: Arc::clone(&store),
             status: Arc::clone(&status),
+            sink: packets.as_ref().map(|packets| packets.sink(index as u32, !live)),
             round: Round::default(),
         };
         let capture =
@@ -146,7 +175,20 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         captures.push(thread::spawn(move || capture.run(batches, keeper, numbers, &failed)));
     }
     let (trigger, shutdown) = web::shutdown();
-    let served = Served { store: Arc::clone(&store), status, shutdown: shutdown.clone() };
+    let names = NameHistory::default();
+    if let Some(packets) = &packets
+        && let Err(error) = names.write(packets.files())
+    {
+        warn!(%error, "The history of names can't be written");
+    }
+    let served = Served {
+        store: Arc::clone(&store),
+        packets: packets.clone(),
+        names: names.clone(),
+        exports: server::exports(),
+        status,
+        shutdown: shutdown.clone(),
+    };
     let server = tokio::spawn(web::serve(listener, server::router(served, &config.allowed_hosts), shutdown));
     let expiry = tokio::spawn(async move {
         let mut period = time::interval(EXPIRY);
@@ -156,7 +198,19 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         }
     });
     info!(%address, node = %config.node, "The worker is ready");
-    Ok(Running { address, server, trigger, stop, captures, expiry, failures })
+    Ok(Running { address, server, trigger, stop, captures, expiry, failures, packets, names })
+}
+
+/// The packet store, if there is a place for it and it is wanted.
+fn packets(config: &Config) -> Result<Option<Packets>, Error> {
+    let Some(directory) = config.data_dir.as_ref().filter(|_| config.packets.bytes > 0) else {
+        return Ok(None);
+    };
+    let live = config.sources.iter().any(|source| matches!(source.input, Input::Interface(_)));
+    Files::open(directory, config.script_bytes)
+        .and_then(|files| Packets::open(&files, &config.packets, live))
+        .map(Some)
+        .map_err(|cause| Error::Packets { directory: directory.display().to_string(), cause })
 }
 
 /// A file's streams are 1, 2, 3 …; live ones go on where an earlier run may have stopped.
@@ -245,6 +299,8 @@ struct Keeper {
     live: bool,
     store: Arc<Store>,
     status: Arc<Status>,
+    /// Where frames go, if they are kept.
+    sink: Option<Sink>,
     round: Round,
 }
 
@@ -262,6 +318,12 @@ impl Consume<Arc<Entry>> for Keeper {
     fn consume(&mut self, entry: Arc<Entry>, _buffer: &[u8]) -> io::Result<()> {
         self.round.entries.push(entry);
         Ok(())
+    }
+
+    fn frames(&mut self, batch: &mut Batch) {
+        if let Some(sink) = &self.sink {
+            sink.take(batch);
+        }
     }
 
     fn round(&mut self, ledger: Ledger) -> io::Result<()> {
