@@ -1,8 +1,9 @@
 //! What the commands that run scripts share: where these come from.
 
-use std::path::PathBuf;
+use std::{env, path::PathBuf};
 
 use hub::source::SourceConfig;
+use tracing::warn;
 
 /// The options of scripts.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -37,6 +38,17 @@ impl Env {
     /// The same, with these folders.
     pub(crate) fn source(&self, folders: Vec<PathBuf>) -> SourceConfig {
         SourceConfig { folders, env: self.variables.clone(), env_file: self.env_file.clone() }
+    }
+}
+
+/// This program, which runs scripts as `script-host`.
+pub(crate) fn host() -> Option<PathBuf> {
+    match env::current_exe() {
+        Ok(program) => Some(program),
+        Err(error) => {
+            warn!(%error, "Scripts cannot run: it is not known where this program lies");
+            None
+        }
     }
 }
 

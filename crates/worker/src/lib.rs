@@ -16,6 +16,7 @@ mod identity;
 mod ledger;
 mod names;
 mod rounds;
+mod scripts;
 mod server;
 mod source;
 mod status;

@@ -53,7 +53,14 @@ pub(crate) fn config(
     scripts: &scripts::Args,
     allowed_hosts: Vec<String>,
 ) -> ::hub::Config {
-    ::hub::Config { listen, workers, scripts: scripts.source(), allowed_hosts, ..::hub::Config::default() }
+    ::hub::Config {
+        listen,
+        workers,
+        scripts: scripts.source(),
+        script_host: scripts::host(),
+        allowed_hosts,
+        ..::hub::Config::default()
+    }
 }
 
 pub(crate) fn run(args: Args) -> Outcome {

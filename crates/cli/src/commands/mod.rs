@@ -5,6 +5,7 @@ pub(crate) mod console;
 pub(crate) mod dissect;
 pub(crate) mod hub;
 pub(crate) mod kfl;
+pub(crate) mod script_host;
 pub(crate) mod scripts;
 pub(crate) mod tap;
 pub(crate) mod version;

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    time::Duration,
 };
 
 use crate::{
@@ -17,6 +18,9 @@ const NO_SOURCE: &str = "\
 nothing to tap. Tapping a Kubernetes cluster is not built yet; today you can say
   kubeshark tap -i any             to watch this machine, live
   kubeshark tap --pcap FILE        to look into a capture (`-` is standard input)";
+
+/// How long scripts may take to be loaded before a capture is read.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -73,7 +77,9 @@ async fn serve(args: Args, config: worker::Config) -> Outcome {
         .ip()
         .is_unspecified()
         .then(|| serving::dialled(args.worker_listen).ip().to_string());
-    let config = worker::Config { own: vec![listen], advertise, ..config };
+    // What a capture holds is read once: scripts that are on their way must not miss it.
+    let wait_for_scripts = (!args.scripts.scripts.is_empty()).then_some(PATIENCE);
+    let config = worker::Config { own: vec![listen], advertise, wait_for_scripts, ..config };
     let mut worker = worker::start(config).await.map_err(|error| super::worker::failure(&error))?;
     let workers = vec![serving::dialled(worker.address).to_string()];
     let hub = super::hub::config(listen, workers, &args.scripts, args.common.names.allowed_hosts);

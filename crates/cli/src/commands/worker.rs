@@ -15,7 +15,7 @@ use tracing::warn;
 use crate::{
     capturing,
     exit::{Failure, Outcome},
-    serving,
+    scripts, serving,
 };
 
 const NO_SOURCE: &str = "a worker needs packets: name an interface with -i, or a capture with --pcap";
@@ -81,6 +81,7 @@ impl Common {
             store: self.store.limits(),
             data_dir: self.store.data_dir.clone().or_else(state),
             packets: self.store.packets(),
+            script_host: scripts::host(),
             allowed_hosts: self.names.allowed_hosts.clone(),
             ..Config::new(sources)
         })
