@@ -2,6 +2,7 @@
 
 mod check;
 mod engine;
+mod feeder;
 pub mod files;
 pub mod helpers;
 mod hook;
@@ -9,10 +10,13 @@ mod host;
 mod json;
 mod lazy;
 mod options;
+mod serve;
 pub mod wire;
 
 pub use check::check;
 pub use engine::{Outgoing, title};
+pub use feeder::{Console, Feeder, HookStats, Launch, ScriptState, ScriptStats, Stats};
 pub use hook::{Description, HOOKS, Hook, Hooks};
 pub use host::{About, Answer, Host, Request};
 pub use options::Options;
+pub use serve::{ServeError, serve};

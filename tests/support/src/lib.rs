@@ -9,6 +9,8 @@ pub mod pcap;
 pub mod program;
 pub mod receiver;
 pub mod reframe;
+pub mod relay;
+pub mod servers;
 pub mod sums;
 pub mod traffic;
 pub mod watch;
