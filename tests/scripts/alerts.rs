@@ -1,5 +1,7 @@
 //! What the first page of the documentation promises: a page of JavaScript turns traffic into an alert.
 
+use std::time::Duration;
+
 use support::{Scratch, program::Tap, receiver::Receiver};
 
 use crate::{capture, kubeshark, text};
@@ -18,16 +20,16 @@ const ALERT: &str = r##"function onItemCaptured(data) {
 
 #[test]
 fn a_server_side_error_becomes_a_slack_message() {
-    let slack = Receiver::start();
+    let slack = Receiver::ok();
     let scratch = Scratch::new();
     scratch.file("alert.js", ALERT.as_bytes());
-    let webhook = format!("SLACK_WEBHOOK=http://{}/services/x", slack.address);
+    let webhook = format!("SLACK_WEBHOOK={}", slack.url("/services/x"));
     let capture = capture("http-methods");
     let arguments = ["--pcap", text(&capture), "--scripts", text(scratch.path()), "--env", &webhook];
     let tap = Tap::start(&kubeshark(), &arguments);
-    let received = slack.wait_for(1);
+    let received = slack.wait(1, Duration::from_secs(30));
     assert_eq!((&*received[0].method, &*received[0].path), ("POST", "/services/x"));
-    let message: serde_json::Value = serde_json::from_slice(&received[0].body).expect("JSON");
+    let message = received[0].json();
     let attachment = &message["attachments"][0];
     assert_eq!(
         (&attachment["pretext"], &attachment["color"]),

@@ -15,7 +15,7 @@ pub mod wire;
 
 pub use check::check;
 pub use engine::{Outgoing, title};
-pub use feeder::{Console, Feeder, HookStats, Launch, ScriptState, ScriptStats, Stats};
+pub use feeder::{Console, Feeder, HookStats, Launch, ScriptState, ScriptStats, Stats, WeakFeeder};
 pub use hook::{Description, HOOKS, Hook, Hooks};
 pub use host::{About, Answer, Host, Request};
 pub use options::Options;

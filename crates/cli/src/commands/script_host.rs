@@ -1,6 +1,11 @@
 //! `kubeshark script-host`: the process in which scripts run. A worker or a hub starts it, not a person.
 
-use std::io::{self, Read, Write};
+use std::{
+    env,
+    io::{self, Read, Write},
+};
+
+use outlets::{Endpoints, Outlets};
 
 use crate::exit::{Failure, Outcome};
 
@@ -20,7 +25,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
     if args.check {
         return check();
     }
-    let outlets = outlets::Outlets::new(outlets::Config::default()).map_err(|error| Failure::of(&error))?;
+    let endpoints = Endpoints::from_vars(|name| env::var(name).ok());
+    let config = outlets::Config { endpoints, ..outlets::Config::default() };
+    let outlets = Outlets::new(config).map_err(|error| Failure::of(&error))?;
     scripting::serve(outlets).map_err(|error| Failure::of(&error))
 }
 

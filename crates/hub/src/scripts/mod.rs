@@ -8,6 +8,7 @@
 //! The newest word counts, whether it comes from a file or from a request: a script of a folder that is changed by a
 //! request stays so until its file changes.
 
+mod actions;
 mod check;
 mod console;
 pub mod source;
@@ -19,9 +20,11 @@ use std::{
 };
 
 use api::messages::{Env, Script, ToWorker};
+use serde_json::Value;
 use tokio::{sync::watch, time};
 use tracing::{info, warn};
 
+use self::actions::Actions;
 pub(crate) use self::console::Console;
 use self::source::{Change, LOOK_PERIOD, Sources};
 use crate::{Limits, lock};
@@ -70,7 +73,9 @@ pub(crate) struct Scripts {
     inner: Mutex<Inner>,
     /// Counts the changes of what workers are to run.
     changed: watch::Sender<u64>,
-    pub(crate) console: Console,
+    pub(crate) console: Arc<Console>,
+    /// Where scripts run that define `onHubAction`.
+    pub(crate) actions: Option<Actions>,
     limits: Limits,
     /// Our program, which parses scripts; without it they are taken as they are.
     program: Option<PathBuf>,
@@ -85,11 +90,18 @@ struct Inner {
 }
 
 impl Scripts {
+    /// No scripts yet; those that define `onHubAction` will run on the runtime at hand.
     pub(crate) fn new(limits: &Limits, program: Option<PathBuf>) -> Self {
+        let console = Arc::new(Console::new(limits.console_bytes));
+        let actions = program.as_deref().map(|program| Actions::new(program, Arc::clone(&console)));
+        if let Some(Err(error)) = &actions {
+            warn!(%error, "No script can run at the hub");
+        }
         Self {
             inner: Mutex::default(),
             changed: watch::Sender::new(0),
-            console: Console::new(limits.console_bytes),
+            console,
+            actions: actions.and_then(Result::ok),
             limits: limits.clone(),
             program,
         }
@@ -123,7 +135,7 @@ impl Scripts {
     /// Takes a new script; gives its number. Waits for the parser.
     pub(crate) fn add(&self, title: Option<String>, code: String, active: bool) -> Result<u32, ScriptError> {
         self.check(&code)?;
-        let title = title.or_else(|| source::title(&code)).unwrap_or_default();
+        let title = title.unwrap_or_else(|| scripting::title(&code));
         self.change(|inner, limits| {
             inner.room(limits, None, code.len())?;
             Ok(inner.push(Kept { title, code, active, path: None, error: None }))
@@ -139,7 +151,7 @@ impl Scripts {
             inner.room(limits, Some(index), edit.code.as_ref().map_or(0, String::len))?;
             let kept = inner.get(index)?;
             if let Some(code) = edit.code {
-                kept.title = edit.title.or_else(|| source::title(&code)).unwrap_or_default();
+                kept.title = edit.title.unwrap_or_else(|| scripting::title(&code));
                 (kept.code, kept.error) = (code, None);
             } else if let Some(title) = edit.title {
                 kept.title = title;
@@ -177,8 +189,23 @@ impl Scripts {
         change: impl FnOnce(&mut Inner, &Limits) -> Result<T, ScriptError>,
     ) -> Result<T, ScriptError> {
         let done = change(&mut lock(&self.inner), &self.limits)?;
-        self.changed.send_modify(|changes| *changes += 1);
+        self.tell();
         Ok(done)
+    }
+
+    /// Tells the workers, and the hub's own script host.
+    fn tell(&self) {
+        self.changed.send_modify(|changes| *changes += 1);
+        if let (Some(actions), ToWorker::Scripts { scripts, env }) = (&self.actions, self.delivery()) {
+            actions.set(scripts.into_iter().map(|script| (script.index, script.code)).collect(), &env);
+        }
+    }
+
+    /// A script of a worker called `hub.action`.
+    pub(crate) fn action(&self, action: &str, object: Value) {
+        if let Some(actions) = &self.actions {
+            actions.call(action, object);
+        }
     }
 
     fn check(&self, code: &str) -> Result<(), ScriptError> {
@@ -202,7 +229,7 @@ impl Scripts {
                     let moved = inner.scripts.values_mut().find(|kept| kept.path.as_ref() == Some(&from));
                     if let Some(kept) = moved {
                         info!(from = %from.display(), to = %to.display(), "A script's file has another name");
-                        if source::title(&kept.code).is_none() {
+                        if scripting::title(&kept.code).is_empty() {
                             kept.title = source::name(&to);
                         }
                         kept.path = Some(to);
@@ -264,7 +291,7 @@ impl Scripts {
             Ok(()) => info!(path = %path.display(), index, "A script was read"),
             Err(error) => self.complain(&format!("{}: {error}", path.display())),
         }
-        self.changed.send_modify(|changes| *changes += 1);
+        self.tell();
     }
 
     fn complain(&self, text: &str) {

@@ -213,7 +213,7 @@ impl Reader<'_> {
                     self.scripts.console.write(&self.node, &line);
                 }
             }
-            FromWorker::HubAction { .. } => {}
+            FromWorker::HubAction { action, object, .. } => self.scripts.action(&action, object),
             FromWorker::Hello { .. } => return Err(LinkError::NoHello("it said hello twice".into())),
         }
         Ok(())

@@ -18,7 +18,7 @@ use std::{
 use api::messages::Env;
 use serde_json::Value;
 
-pub use self::text::{title, variable, variables};
+pub use self::text::{variable, variables};
 
 /// How long it is from one look to the next.
 pub const LOOK_PERIOD: Duration = Duration::from_millis(250);
@@ -212,7 +212,8 @@ impl Sources {
                 Ok(code) if code == seen.code => {}
                 Ok(code) => {
                     seen.code.clone_from(&code);
-                    let title = title(&code).unwrap_or_else(|| name(path));
+                    let title = Some(scripting::title(&code)).filter(|title| !title.is_empty());
+                    let title = title.unwrap_or_else(|| name(path));
                     changes.push(Change::Written { path: path.clone(), title, code });
                 }
                 Err(why) => {

@@ -1,4 +1,4 @@
-//! What a script is called, and how variables are written.
+//! How variables are written.
 
 use api::messages::Env;
 use serde_json::Value;
@@ -31,55 +31,11 @@ pub fn variable(text: &str) -> Option<(String, String)> {
     (!name.is_empty()).then(|| (name.to_owned(), unquoted.unwrap_or(value).to_owned()))
 }
 
-/// What the first comment of a script says in its first line.
-pub fn title(code: &str) -> Option<String> {
-    let mut chars = code.char_indices().peekable();
-    let mut quote = None;
-    while let Some((at, char)) = chars.next() {
-        match (quote, char) {
-            (Some(_), '\\') => drop(chars.next()),
-            (Some(open), _) if open == char => quote = None,
-            (None, '"' | '\'' | '`') => quote = Some(char),
-            (None, '/') => {
-                let comment = match chars.peek() {
-                    Some((_, '/')) => code[at + 2..].lines().next(),
-                    Some((_, '*')) => code[at + 2..].split("*/").next(),
-                    _ => None,
-                };
-                let Some(comment) = comment else { continue };
-                let lines = comment
-                    .lines()
-                    .map(|line| line.trim_matches(|c: char| c.is_whitespace() || c == '*' || c == '/'));
-                return lines.into_iter().find(|line| !line.is_empty()).map(str::to_owned);
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn a_script_is_called_what_its_first_comment_says() {
-        for (code, expected) in [
-            ("// Alert on 5xx\nvar a;", Some("Alert on 5xx")),
-            ("var url = 'http://x'; // After a URL", Some("After a URL")),
-            ("/*\n * Two lines\n * of comment\n */", Some("Two lines")),
-            ("/* One line */ var a;", Some("One line")),
-            ("//\n// second", None),
-            ("var a = \"\\\"//\"; 1 / 2; // last", Some("last")),
-            ("var a = 1 / 2;", None),
-            ("", None),
-            ("/* never closed", Some("never closed")),
-        ] {
-            assert_eq!(title(code).as_deref(), expected, "{code}");
-        }
-    }
 
     #[test]
     fn variables_are_json_or_lines() {
