@@ -1,5 +1,10 @@
 //! What is not a WebSocket.
 
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
 use serde_json::{Value, json};
 use support::{program::get, watch::Watcher};
 
@@ -18,6 +23,7 @@ fn both_prefixes_answer() {
             "/echo",
             "/metadata/version",
             "/status",
+            "/ledger",
             "/healthz",
             "/readyz",
             "/metrics",
@@ -28,7 +34,7 @@ fn both_prefixes_answer() {
         }
         assert_eq!(get(&cluster.hub(), &format!("{prefix}/nothing"), &[]).0, 404);
     }
-    for path in ["/healthz", "/readyz", "/metrics", "/status"] {
+    for path in ["/healthz", "/readyz", "/metrics", "/status", "/ledger"] {
         assert_eq!(get(&cluster.addresses[0].to_string(), path, &[]).0, 200, "{path} of a worker");
     }
 }
@@ -82,4 +88,30 @@ fn status_and_metrics_tell_of_watchers_and_workers() {
     }
     let (_, metrics) = get(&cluster.addresses[0].to_string(), "/metrics", &[]);
     assert!(metrics.lines().any(|line| line.contains("entries") && line.ends_with(" 32")), "{metrics}");
+}
+
+#[test]
+fn the_hub_has_the_ledgers_of_its_workers() {
+    let cluster = Cluster::of(&[capture("demo"), capture("dns-udp")]);
+    let own: Vec<_> =
+        cluster.addresses.iter().map(|worker| json_of(&worker.to_string(), "/ledger").1).collect();
+    let packets = |ledger: &Value| ledger["capture"]["packets"].as_u64().unwrap_or(0);
+    assert!(own.iter().all(|ledger| packets(ledger) > 0), "{own:?}");
+    // Workers say it every two seconds.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let (status, said) = json_of(&cluster.hub(), "/api/ledger");
+        let theirs: Vec<_> = said["workers"]
+            .as_array()
+            .expect("workers")
+            .iter()
+            .map(|worker| worker["ledger"].clone())
+            .collect();
+        if theirs == own {
+            assert_eq!((status, packets(&said["sum"])), (200, own.iter().map(packets).sum::<u64>()));
+            return;
+        }
+        assert!(Instant::now() < deadline, "{said}");
+        thread::sleep(Duration::from_millis(50));
+    }
 }
