@@ -74,7 +74,8 @@ counters! {
     unanswered_malformed: "unansweredMalformed",
     /// Requests given up because too many waited in their flow.
     unanswered_limit: "unansweredLimit",
-    /// Heads that were not complete when a gap or the end of the flow came: messages that are not shown.
+    /// Heads that were not complete when a gap, the end of the flow or the capture's cut came: messages that are not
+    /// shown.
     heads_unfinished: "headsUnfinished",
     /// Messages that broke their protocol and are not shown.
     malformed: "malformed",
