@@ -1,14 +1,9 @@
 //! What is not a WebSocket.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
-
 use serde_json::{Value, json};
 use support::{program::get, watch::Watcher};
 
-use crate::{Cluster, capture};
+use crate::{Cluster, capture, eventually};
 
 fn json_of(address: &str, path: &str) -> (u16, Value) {
     let (status, body) = get(address, path, &[]);
@@ -93,25 +88,12 @@ fn status_and_metrics_tell_of_watchers_and_workers() {
 #[test]
 fn the_hub_has_the_ledgers_of_its_workers() {
     let cluster = Cluster::of(&[capture("demo"), capture("dns-udp")]);
-    let own: Vec<_> =
-        cluster.addresses.iter().map(|worker| json_of(&worker.to_string(), "/ledger").1).collect();
     let packets = |ledger: &Value| ledger["capture"]["packets"].as_u64().unwrap_or(0);
-    assert!(own.iter().all(|ledger| packets(ledger) > 0), "{own:?}");
-    // Workers say it every two seconds.
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let (status, said) = json_of(&cluster.hub(), "/api/ledger");
-        let theirs: Vec<_> = said["workers"]
-            .as_array()
-            .expect("workers")
-            .iter()
-            .map(|worker| worker["ledger"].clone())
-            .collect();
-        if theirs == own {
-            assert_eq!((status, packets(&said["sum"])), (200, own.iter().map(packets).sum::<u64>()));
-            return;
-        }
-        assert!(Instant::now() < deadline, "{said}");
-        thread::sleep(Duration::from_millis(50));
-    }
+    eventually("the ledgers of both workers", || {
+        let own: Vec<_> = cluster.addresses.iter().map(|it| json_of(&it.to_string(), "/ledger").1).collect();
+        let said = json_of(&cluster.hub(), "/api/ledger").1;
+        let sum = own.iter().map(packets).sum::<u64>();
+        let ended = own.iter().all(|ledger| packets(ledger) > 0 && ledger["flow"]["open"] == 0);
+        ended && packets(&said["sum"]) == sum && (0..2).all(|n| said["workers"][n]["ledger"] == own[n])
+    });
 }
