@@ -40,6 +40,9 @@ pub struct Limits {
     pub tcp_remember: Duration,
     /// How many ended flows of a shard are remembered. One more forgets the oldest.
     pub ended: usize,
+    /// Flows of a shard that are shed at a time. One more forgets another; what that still sends is then a flow whose
+    /// start was not seen.
+    pub shed_flows: usize,
     /// Idle time of a UDP flow that was answered.
     pub udp_idle: Duration,
     /// Idle time of a UDP flow that was not.
@@ -75,6 +78,7 @@ impl Default for Limits {
             tcp_linger: Duration::from_secs(5),
             tcp_remember: Duration::from_mins(1),
             ended: 1024,
+            shed_flows: 4096,
             udp_idle: Duration::from_mins(1),
             udp_unproven: Duration::from_secs(30),
             ip_headers: 8,

@@ -2,11 +2,14 @@
 
 mod ended;
 mod order;
+mod shed;
 #[cfg(test)]
 mod tests;
 
 use ended::Ended;
 use order::{Order, Roster};
+pub use shed::Share;
+use shed::Shed;
 
 use crate::counters::FlowCounters;
 use crate::handler::{Close, Closing, Direction, FlowHandler, Opening};
@@ -23,6 +26,8 @@ use crate::udp::Udp;
 /// *Succession*: the ports are used for another connection. *Eviction*, when there are [`Limits::flows`]: first those
 /// that are over anyway; then, while they are more than a quarter of all, the oldest of those that never delivered
 /// anything (a flood of half-open flows can thus only evict itself); then the one that was silent for the longest.
+///
+/// Under overload it [sheds](FlowTable::shed) new flows, which are counted and make no room for themselves.
 pub struct FlowTable<H: FlowHandler> {
     limits: Limits,
     counters: FlowCounters,
@@ -36,6 +41,9 @@ pub struct FlowTable<H: FlowHandler> {
     /// Flows with bytes behind a hole.
     holed: Roster,
     ended: Ended,
+    shed: Shed,
+    /// Of the flows that begin now.
+    share: Share,
     now: Timestamp,
 }
 
@@ -78,6 +86,8 @@ impl<H: FlowHandler> FlowTable<H> {
             waiting: Roster::default(),
             holed: Roster::default(),
             ended: Ended::new(limits.ended, limits.tcp_remember),
+            shed: Shed::new(),
+            share: Share::NONE,
             now: Timestamp(i64::MIN),
         }
     }
@@ -92,8 +102,9 @@ impl<H: FlowHandler> FlowTable<H> {
             }
             Layer4::Datagram => {
                 self.counters.datagrams += 1;
-                let slot = match self.index.get(&packet.key) {
-                    Some(&slot) => slot,
+                let slot = match self.index.get(&packet.key).copied() {
+                    Some(slot) => slot,
+                    None if self.is_shed(packet) => return,
                     None => self.open(packet, packet.from_low, false, State::Udp(Udp::new()), handler),
                 };
                 self.pass(slot, packet, handler);
@@ -105,6 +116,7 @@ impl<H: FlowHandler> FlowTable<H> {
     pub fn tick(&mut self, ordinal: Ordinal, now: Timestamp, handler: &mut H) {
         self.now = self.now.max(now);
         self.ended.tick(self.now);
+        self.shed.tick(self.now, &self.limits);
         let moment = Moment { ordinal, at: self.now };
         for idx in (0..self.holed.len()).rev() {
             if let Some(slot) = self.holed.at(idx) {
@@ -144,6 +156,12 @@ impl<H: FlowHandler> FlowTable<H> {
         }
     }
 
+    /// From now on this share of new flows is shed. One that is shed stays so until it ends or falls silent, and one
+    /// that is not is read to its end, whatever the share is then.
+    pub fn shed(&mut self, share: Share) {
+        self.share = share;
+    }
+
     /// What became of the packets so far.
     pub fn counters(&self) -> &FlowCounters {
         &self.counters
@@ -171,7 +189,9 @@ impl<H: FlowHandler> FlowTable<H> {
         }
         let slot = match found {
             Some(slot) => slot,
+            None if self.shed.follow(packet, self.now) => return self.count_shed(packet),
             None if self.is_stray(packet, fields) => return,
+            None if self.share.includes(&packet.key) => return self.begin_shed(packet),
             None => {
                 let is_answer = fields.syn() && fields.ack();
                 let state = State::Tcp(Box::new(Tcp::new()));
@@ -180,6 +200,40 @@ impl<H: FlowHandler> FlowTable<H> {
         };
         self.pass(slot, packet, handler);
         self.bound_held(packet, handler);
+    }
+
+    /// Whether a datagram of no open flow is shed; if so, it is counted.
+    fn is_shed(&mut self, packet: &Packet<'_>) -> bool {
+        if self.shed.follow(packet, self.now) {
+            self.count_shed(packet);
+            return true;
+        }
+        let shed = self.share.includes(&packet.key);
+        if shed {
+            self.begin_shed(packet);
+        }
+        shed
+    }
+
+    fn begin_shed(&mut self, packet: &Packet<'_>) {
+        self.counters.shed_flows += 1;
+        self.counters.shed_forgotten += self.shed.begin(packet, self.now, &self.limits);
+        self.count_shed(packet);
+    }
+
+    fn count_shed(&mut self, packet: &Packet<'_>) {
+        let len = packet.payload.len() as u64;
+        match packet.layer4 {
+            Layer4::Segment(_) => {
+                self.counters.tcp_bytes += len;
+                self.counters.shed_segments += 1;
+                self.counters.shed_bytes += len;
+            }
+            Layer4::Datagram => {
+                self.counters.shed_datagrams += 1;
+                self.counters.shed_datagram_bytes += len;
+            }
+        }
     }
 
     /// Whether nothing is to be opened for a segment without a flow; if so, it is counted.
@@ -383,6 +437,7 @@ impl<F> Entry<F> {
 }
 
 impl Kind {
+    /// Those that are missed least first.
     const ALL: [Self; 5] = [Self::Closing, Self::UnprovenTcp, Self::UnprovenUdp, Self::Tcp, Self::Udp];
 
     fn idle(self, limits: &Limits) -> std::time::Duration {
