@@ -127,6 +127,10 @@ counters! {
         /// Payload of those datagrams.
         shed_datagram_bytes: "shedDatagramBytes",
 
+        /// Flows that ended, and were forgotten sooner than they should be because many others ended: what is sent
+        /// again of one opens another.
+        ended_forgotten: "endedForgotten",
+
         /// TCP segments.
         segments: "segments",
         /// Segments that belong to no flow and bring nothing new: nothing was opened for them.

@@ -11,7 +11,7 @@ pub struct Limits {
     pub half_bytes: u64,
     /// Segments of one half of a flow that wait behind a hole. More gives up the lowest hole.
     pub half_segments: usize,
-    /// Bytes of all flows of a shard that wait behind holes. More gives up holes of the flow that waits longest.
+    /// Bytes of all flows of a shard that wait behind holes. More gives up holes of a flow that holds much.
     pub shard_bytes: u64,
     /// Segments of all flows of a shard that wait behind holes, as above.
     pub shard_segments: u64,
@@ -49,9 +49,10 @@ pub struct Limits {
     pub udp_unproven: Duration,
     /// IP headers above each other in one frame.
     pub ip_headers: u8,
-    /// Fragmented datagrams that wait for the rest of them. One more drops the oldest.
+    /// Fragmented datagrams that wait for the rest of them. One more drops the oldest: of its own sender, if that has
+    /// more than a quarter of them, else of all.
     pub datagrams: usize,
-    /// Bytes of them. More drops the oldest.
+    /// Bytes of them. More drops the oldest, likewise.
     pub datagram_bytes: usize,
     /// Fragments of one datagram. More drops it.
     pub fragments: usize,

@@ -248,3 +248,39 @@ fn a_share_is_that_share() {
         assert!(taken.abs_diff(wanted) <= wanted / 10, "{taken} of 64,000 are {parts} parts of 64");
     }
 }
+
+#[test]
+fn a_client_of_many_flows_drives_out_its_own() {
+    let limits = Limits { flows: 100, ..Limits::default() };
+    let (mut table, mut recorder) = (FlowTable::new(&limits), Recorder::default());
+    // It talks, and then for a long time it does not.
+    table.packet(&segment(0, true, fields(0, 100, 0), b"quiet"), &mut recorder);
+    let peer = |ip, port| Peer { ip: IpAddr::V4(Ipv4Addr::from(ip)), port };
+    for port in 1..5000 {
+        let key = FlowKey::of(peer(0x0909_0909, port), peer(0x0aff_0000, 80), Transport::Tcp, 0).0;
+        let packet = segment(i64::from(port) * 40 * MS, true, fields(0, 1, 0), b"noise");
+        table.packet(&Packet { key, ..packet }, &mut recorder);
+    }
+    assert_eq!(table.counters().closed_evicted, 4900);
+    table.packet(&segment(200_000 * MS, true, fields(0, 105, 0), b" still"), &mut recorder);
+    assert!(recorder.log.ends_with("> still"), "the quiet flow is there");
+}
+
+#[test]
+fn a_flow_that_holds_much_gives_up_its_own() {
+    let limits = Limits { shard_bytes: 10_000, ..Limits::default() };
+    let (mut table, mut recorder) = (FlowTable::new(&limits), Recorder::default());
+    table.packet(&segment(0, true, fields(SYN, 99, 0), b""), &mut recorder);
+    table.packet(&segment(0, true, fields(0, 103, 0), b"quiet"), &mut recorder);
+    let noise = [b'n'; 1000];
+    for n in 0..200 {
+        let packet = segment(0, true, fields(0, 5000 + 2000 * n, 0), &noise);
+        table.packet(&Packet { key: other_key(n % 20, Transport::Tcp), ..packet }, &mut recorder);
+        assert!(table.counters().held <= 10_000);
+    }
+    assert!(table.counters().gaps_forced > 100);
+    table.packet(&segment(0, true, fields(0, 100, 0), b"be "), &mut recorder);
+    assert!(recorder.log.ends_with(">be ; >quiet"), "the quiet flow's hole was kept open");
+    table.finish(0, Timestamp(0), &mut recorder);
+    assert_closed(table.counters());
+}
