@@ -81,6 +81,9 @@ counters! {
     malformed: "malformed",
     /// Messages that a limit refused (a head too long) and that are not shown.
     refused: "refused",
+    /// Contradictions (a later copy of delivered bytes differs) that met no message which was not an entry yet: one that
+    /// was shown before may be made of the wrong copy.
+    contradicted_late: "contradictedLate",
     /// Messages shown without a part of them: a body or a header cut by a gap, a limit, or the end of the capture.
     truncated: "truncated",
 }

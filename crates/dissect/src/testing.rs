@@ -82,7 +82,7 @@ pub(crate) fn run_with(setting: Setting, events: &[Event], limits: &Limits) -> O
             AskedAt(then, bytes) => data(ToServer, Timestamp(then * 1000), bytes, 0),
             Answers(bytes) => data(ToClient, at, bytes, 0),
             Cut(direction, bytes, cut) => data(*direction, at, bytes, *cut),
-            Contradicted(direction) => session.contradicted(*direction),
+            Contradicted(direction) => session.contradicted(*direction, context.counters),
             Lost(direction, len) => {
                 session.gap(&Gap { direction: *direction, ordinal, at, len: *len }, context);
             }

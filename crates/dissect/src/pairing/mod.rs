@@ -128,19 +128,23 @@ impl Pairing {
         self.responses_lost = Some((loss, self.requests.len()));
     }
 
-    /// Bytes of this direction were contradicted: whatever waits may be made of them.
-    pub(crate) fn contradicted(&mut self, direction: Direction) {
+    /// Bytes of this direction were contradicted: whatever waits may be made of them. Says whether anything does.
+    pub(crate) fn contradicted(&mut self, direction: Direction) -> bool {
+        let mut found = false;
         let open = self.requests.range_mut(self.contradicted.min(self.requests.len())..);
         let open = open.filter_map(|open| open.stamped.as_mut());
         let held = self.responses.iter_mut().map(|held| &mut held.stamped);
         for stamped in open.chain(held).filter(|stamped| stamped.direction == direction) {
             stamped.overlap = true;
             stamped.message.ambiguous = true;
+            found = true;
         }
         if self.requests.back().is_some_and(|open| open.direction == direction) {
             // No request is looked at twice, however often this is called.
             self.contradicted = self.requests.len();
+            found |= self.requests.len() > self.spent;
         }
+        found
     }
 
     /// Whether a held response behind a loss waits to know which request is its own.

@@ -118,18 +118,23 @@ impl Session {
     /// A later copy of bytes that were already delivered differs from them.
     ///
     /// Which message they belong to is not known, so every one of this direction that is not an entry yet is flagged:
-    /// the one being read, and those that wait for their partner.
-    pub fn contradicted(&mut self, direction: Direction) {
+    /// the one being read, and those that wait for their partner. If there is none, that is counted.
+    pub fn contradicted(&mut self, direction: Direction, counters: &mut Counters) {
         let inbound = self.inbound(direction);
-        if !inbound.buffer.is_empty() {
+        let mut flagged = !inbound.buffer.is_empty();
+        if flagged {
             inbound.origin.overlap = true;
             inbound.origin.ambiguous = true;
         }
         if let Some(cover) = &mut inbound.open {
             cover.overlap = true;
             cover.ambiguous = true;
+            flagged = true;
         }
-        self.pairing.contradicted(direction);
+        flagged |= self.pairing.contradicted(direction);
+        if matches!(self.state, State::Dissecting { .. }) && !flagged {
+            counters.contradicted_late += 1;
+        }
     }
 
     /// One side will send no more.
