@@ -12,9 +12,12 @@ mod capture;
 mod config;
 mod dissect;
 mod entries;
+#[path = "../../scripting/src/files/mod.rs"]
+pub mod files;
 mod identity;
 mod ledger;
 mod names;
+mod overload;
 mod rounds;
 mod scripts;
 mod server;
@@ -35,3 +38,10 @@ pub use store::packets::{
     Download, PacketCounters, PacketLimits, Packets, PacketsError, PacketsStatus, Snapshot, What,
 };
 pub use worker::{Error, Running, start};
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Takes a lock. What these locks guard is consistent after every statement, so another holder's panic does no harm.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

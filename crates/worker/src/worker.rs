@@ -21,11 +21,11 @@ use tokio::{sync::mpsc, task::JoinHandle, time};
 use tracing::{info, warn};
 
 use crate::{
-    CaptureError, Config, Input, Ledger, Limits, NameHistory, Packets, SourceConfig,
+    CaptureError, Config, Input, Limits, NameHistory, Packets, SourceConfig,
     batch::Batch,
     capture::Position,
-    identity,
-    rounds::{self, BatchSource, Consume, Finish, Numbers, Stopped},
+    identity, lock,
+    rounds::{self, Account, BatchSource, Consume, Finish, Numbers, Stopped},
     scripts::{Scripts, Surroundings},
     server::{self, Served},
     source,
@@ -298,7 +298,7 @@ struct SharedNumbers(Arc<std::sync::Mutex<Box<dyn Numbers + Send>>>);
 
 impl Numbers for SharedNumbers {
     fn next(&mut self) -> u64 {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next()
+        lock(&self.0).next()
     }
 }
 
@@ -332,6 +332,7 @@ impl Capture {
         };
         status.source(index, |source| {
             source.ended = true;
+            source.shedding = flow::Share::NONE;
             source.ledger = ledger;
             source.error = error.as_ref().map(whole);
         });
@@ -403,7 +404,7 @@ impl Consume<Arc<Entry>> for Keeper {
         }
     }
 
-    fn round(&mut self, ledger: Ledger) -> io::Result<()> {
+    fn round(&mut self, account: &dyn Account) -> io::Result<()> {
         if !self.round.entries.is_empty() {
             for entry in &self.round.entries {
                 self.status.count(entry.protocol.abbr, 1);
@@ -411,13 +412,13 @@ impl Consume<Arc<Entry>> for Keeper {
             self.scripts.entries(&self.round.entries, !self.live);
             self.store.extend(std::mem::take(&mut self.round.entries), self.live);
         }
-        let packets = ledger.capture.packets;
-        let fresh = packets != self.round.packets;
-        if fresh || self.round.told.is_none_or(|told| told.elapsed() >= LEDGER_PERIOD) {
+        if self.round.told.is_none_or(|told| told.elapsed() >= LEDGER_PERIOD) {
             self.round.told = Some(Instant::now());
-            self.round.packets = packets;
+            let (ledger, shedding) = (account.ledger(), account.shedding());
+            let packets = std::mem::replace(&mut self.round.packets, ledger.capture.packets);
+            let fresh = packets != ledger.capture.packets;
             self.status.source(self.index, |source| {
-                source.ledger = ledger;
+                (source.ledger, source.shedding) = (ledger, shedding);
                 if fresh {
                     source.last_packet = Some(Instant::now());
                 }

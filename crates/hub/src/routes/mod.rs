@@ -4,6 +4,7 @@ mod about;
 mod complete;
 mod item;
 mod jobs;
+mod ledger;
 mod logs;
 mod scripts;
 mod status;
@@ -50,6 +51,7 @@ pub(crate) fn router(hub: Hub, hosts: Hosts, shutdown: Shutdown) -> Router {
         .route("/item/{worker}/{id}", get(item::item))
         .route("/jobs", get(jobs::list))
         .route("/jobs/{command}", post(jobs::command))
+        .route("/ledger", get(ledger::ledger))
         .route("/metadata/version", get(about::version))
         .route("/query/complete", get(complete::complete))
         .route("/query/validate", get(validate::validate))

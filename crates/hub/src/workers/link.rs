@@ -202,7 +202,9 @@ impl Reader<'_> {
                     queue.history_end(index, None);
                 });
             }
-            FromWorker::Status { status } => self.worker.said(|state| state.status = status),
+            FromWorker::Status { status } => self.worker.said(|state| {
+                (state.status, state.said) = (status, Some(std::time::Instant::now()));
+            }),
             FromWorker::ScriptStates { states } => self.worker.said(|state| state.scripts = states),
             FromWorker::Jobs { jobs } => self.worker.said(|state| state.jobs = jobs),
             FromWorker::Console { lines, lost } => {

@@ -10,7 +10,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use api::messages::{Job, ScriptState, SubscriptionId, ToWorker};
@@ -66,6 +66,8 @@ pub(crate) struct State {
     pub(crate) scripts: Vec<ScriptState>,
     /// Its jobs; none while it is away.
     pub(crate) jobs: Vec<Job>,
+    /// When it said that.
+    pub(crate) said: Option<Instant>,
 }
 
 /// Who a worker says that it is.
@@ -114,6 +116,7 @@ impl Worker {
                 status: serde_json::Value::Null,
                 scripts: Vec::new(),
                 jobs: Vec::new(),
+                said: None,
             }),
             due: Mutex::new(None),
             commands: Mutex::default(),
