@@ -18,6 +18,7 @@ mod identity;
 mod ledger;
 mod names;
 mod overload;
+mod replay;
 mod rounds;
 mod scripts;
 mod server;
@@ -34,6 +35,7 @@ pub use dissect::{DissectConfig, DissectError, Output, Progress, Report, dissect
 pub use entries::entries;
 pub use ledger::Ledger;
 pub use names::{Name, NameHistory};
+pub use replay::{Backstage, Seen, replay};
 pub use store::packets::{
     Download, PacketCounters, PacketLimits, Packets, PacketsError, PacketsStatus, Snapshot, What,
 };

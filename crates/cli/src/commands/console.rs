@@ -56,7 +56,7 @@ async fn follow(args: &Args) -> Outcome {
                     say(&format!("{} is back", args.hub.hub))?;
                 }
                 // Who comes back has seen what there was.
-                (tail, told) = (0, false);
+                tail = 0;
                 while let Some(Ok(message)) = socket.next().await {
                     if let Message::Text(line) = message {
                         print(&line)?;
@@ -76,7 +76,7 @@ async fn follow(args: &Args) -> Outcome {
 }
 
 /// Red is for people: a file gets the line as it is.
-fn print(line: &str) -> io::Result<()> {
+pub(crate) fn print(line: &str) -> io::Result<()> {
     // The mark stands before the text, which may hold anything.
     let error = line.split_once(']').is_some_and(|(mark, _)| mark.ends_with(":ERROR"));
     let line = printable(line);

@@ -10,10 +10,10 @@ use super::Outbox;
 use crate::{NameHistory, Packets, What};
 
 /// The worker, as helpers see it.
-pub(super) struct WorkerHost {
-    pub(super) packets: Option<Packets>,
-    pub(super) names: NameHistory,
-    pub(super) outbox: Arc<Outbox>,
+pub(crate) struct WorkerHost {
+    pub(crate) packets: Option<Packets>,
+    pub(crate) names: NameHistory,
+    pub(crate) outbox: Arc<Outbox>,
 }
 
 impl Host for WorkerHost {

@@ -9,7 +9,7 @@
 
 mod host;
 mod outbox;
-mod packets;
+pub(crate) mod packets;
 
 use std::{
     collections::BTreeMap,
@@ -35,7 +35,10 @@ use serde_json::Value;
 use tokio::{sync::mpsc, time};
 use tracing::{info, warn};
 
-pub(crate) use self::outbox::{Outbox, Place};
+pub(crate) use self::{
+    host::WorkerHost,
+    outbox::{Outbox, Place},
+};
 use crate::{NameHistory, Packets, batch::Batch};
 
 /// How often it is looked how the scripts fare.
@@ -92,7 +95,7 @@ impl Scripts {
         let queue_bytes = options.queue_bytes;
         let feeder = program.map(|program| {
             let launch = Launch { program, args: vec!["script-host".into()] };
-            let host = host::WorkerHost { packets, names, outbox: Arc::clone(&outbox) };
+            let host = WorkerHost { packets, names, outbox: Arc::clone(&outbox) };
             let lines = Arc::clone(&outbox);
             let console = Arc::new(move |line| lines.lines([written(line)]));
             Feeder::new(launch, about, options, Arc::new(host), tokio::runtime::Handle::current(), console)
@@ -182,7 +185,8 @@ impl Scripts {
         if waits {
             self.wait_for_room(feeder);
         }
-        feeder.packets(&packets::infos(batch));
+        let infos: Vec<_> = packets::infos(batch).map(|(_, info)| info).collect();
+        feeder.packets(&infos);
     }
 
     /// Whether scripts look at what is shown.

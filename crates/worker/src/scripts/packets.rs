@@ -1,19 +1,20 @@
 //! Packets as `onPacketCaptured` sees them.
 
+use flow::Ordinal;
 use scripting::wire::PacketInfo;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, KeptFrame};
 
-/// What is told of the frames of a batch.
-pub(super) fn infos(batch: &Batch) -> Vec<PacketInfo> {
+/// What is told of the frames of a batch, and where they stand in the source.
+pub(crate) fn infos(batch: &Batch) -> impl Iterator<Item = (Ordinal, PacketInfo)> {
     let frames = batch.frames();
-    let info = |frame: &crate::batch::KeptFrame| PacketInfo {
+    let info = |frame: &KeptFrame| PacketInfo {
         at: frame.at.0,
         captured: frame.bytes.len() as u32,
         length: frame.wire_len,
         fragmented: is_fragment(frame.link_type, frames.arena.get(frame.bytes.clone()).unwrap_or_default()),
     };
-    frames.kept.iter().map(info).collect()
+    frames.kept.iter().map(move |frame| (frame.ordinal, info(frame)))
 }
 
 /// Whether a frame carries a part of an IP packet: IPv4 with an offset or more to come (RFC 791 §3.1), IPv6 with a

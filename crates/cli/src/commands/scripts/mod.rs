@@ -2,6 +2,7 @@
 
 mod deliver;
 mod list;
+mod test;
 
 use std::path::PathBuf;
 
@@ -17,13 +18,14 @@ use crate::{
 const NO_FOLDER: &str = "\
 which scripts? Name a folder, which is delivered to the hub and watched for changes
   kubeshark scripts ./scripts
-or say `kubeshark scripts list` for what the hub runs";
+or say `kubeshark scripts list` for what the hub runs, `kubeshark scripts test` to try scripts over a capture";
 
 const EXAMPLES: &str = "\
 Examples:
   kubeshark scripts ./scripts                        deliver a folder to the hub, and watch it
   kubeshark scripts ./scripts --env SLACK_WEBHOOK=https://hooks.slack.com/…
   kubeshark scripts list                             what the hub runs, and how it fares
+  kubeshark scripts test alert.js --pcap FILE        try a script over a capture
 
 A hub that watches a folder itself needs no delivery: `kubeshark tap --scripts ./scripts`.";
 
@@ -41,6 +43,7 @@ pub(crate) struct Args {
 enum Command {
     /// Show what the hub runs, and how it fares on each worker
     List(List),
+    Test(test::Args),
 }
 
 #[derive(clap::Args)]
@@ -66,6 +69,7 @@ struct List {
 pub(crate) fn run(args: Args) -> Outcome {
     match args.command {
         Some(Command::List(list)) => serving::run(list::run(list.hub)),
+        Some(Command::Test(args)) => test::run(&args),
         None if args.deliver.folders.is_empty() => Err(Failure::Usage(NO_FOLDER.into())),
         None => serving::run(deliver::run(args.deliver)),
     }
