@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use flow::{Decoder, Frame, Ordinal, Packet, SHARDS, Timestamp};
+use flow::{Decoder, Frame, Ordinal, Packet, SHARDS, Share, Timestamp};
 
 /// A batch is handed over when it holds so many packets…
 pub(crate) const MAX_PACKETS: usize = 1024;
@@ -31,6 +31,8 @@ pub(crate) struct Batch {
     packets: usize,
     /// Whole frames, where somebody wants them.
     frames: Frames,
+    /// Which share of the flows that begin in it is shed.
+    pub(crate) shed: Share,
     /// The capture ends here: the last packet and the highest time.
     pub(crate) end: Option<Tick>,
 }

@@ -17,7 +17,7 @@ use thiserror::Error;
 use crate::{
     CaptureError, Input, Ledger, Limits, SourceConfig,
     capture::Position,
-    rounds::{self, Consume, Finish, Stopped},
+    rounds::{self, Account, Consume, Finish, Stopped},
     source,
     streams::Counting,
 };
@@ -110,8 +110,14 @@ pub fn dissect(
         let position = Position::default();
         let ordinal = report.ledger.capture.packets + report.ledger.capture.filtered;
         let source_config = SourceConfig { filter: config.bpf.clone(), ..SourceConfig::new(input.clone()) };
-        let source = match source::open(&source_config, &config.limits.flow, &position, &config.stop, ordinal, false)
-        {
+        let source = match source::open(
+            &source_config,
+            &config.limits.flow,
+            &position,
+            &config.stop,
+            ordinal,
+            false,
+        ) {
             Ok(source) => source,
             Err(error) => return (report, Err(DissectError::Capture(error))),
         };
@@ -236,8 +242,8 @@ impl Consume<Line> for Printer<'_> {
         Ok(())
     }
 
-    fn round(&mut self, ledger: Ledger) -> io::Result<()> {
-        (self.told)(ledger.capture.packets);
+    fn round(&mut self, account: &dyn Account) -> io::Result<()> {
+        (self.told)(account.packets());
         self.out.flush()
     }
 }

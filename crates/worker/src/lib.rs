@@ -15,6 +15,7 @@ mod entries;
 mod identity;
 mod ledger;
 mod names;
+mod overload;
 mod rounds;
 mod server;
 mod source;
@@ -34,3 +35,10 @@ pub use store::packets::{
     Download, PacketCounters, PacketLimits, Packets, PacketsError, PacketsStatus, Snapshot, What,
 };
 pub use worker::{Error, Running, start};
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Takes a lock. What these locks guard is consistent after every statement, so another holder's panic does no harm.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

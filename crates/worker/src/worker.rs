@@ -18,11 +18,11 @@ use tokio::{sync::mpsc, task::JoinHandle, time};
 use tracing::{info, warn};
 
 use crate::{
-    CaptureError, Config, Input, Ledger, Limits, NameHistory, Packets, SourceConfig,
+    CaptureError, Config, Input, Limits, NameHistory, Packets, SourceConfig,
     batch::Batch,
     capture::Position,
-    identity,
-    rounds::{self, BatchSource, Consume, Finish, Numbers, Stopped},
+    identity, lock,
+    rounds::{self, Account, BatchSource, Consume, Finish, Numbers, Stopped},
     server::{self, Served},
     source,
     status::{SourceStatus, Status},
@@ -52,7 +52,9 @@ pub enum Error {
     #[error(transparent)]
     Capture(CaptureError),
     /// It cannot keep packets.
-    #[error("cannot keep packets in {directory}; name another data directory, or keep none (--packets-mib 0)")]
+    #[error(
+        "cannot keep packets in {directory}; name another data directory, or keep none (--packets-mib 0)"
+    )]
     Packets {
         /// The directory.
         directory: String,
@@ -143,8 +145,9 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     for source in &config.sources {
         let source = SourceConfig { leave_out: own.clone(), ..source.clone() };
         let live = matches!(source.input, Input::Interface(_));
-        let batches = source::open(&source, &config.limits.flow, &Position::default(), &stop, 0, packets.is_some())
-            .map_err(Error::Capture)?;
+        let batches =
+            source::open(&source, &config.limits.flow, &Position::default(), &stop, 0, packets.is_some())
+                .map_err(Error::Capture)?;
         let status = SourceStatus {
             name: source.input.to_string(),
             filter: source.whole_filter(),
@@ -154,8 +157,13 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         opened.push((batches, status));
     }
     let statuses = opened.iter().map(|(_, status)| status.clone()).collect();
-    let status =
-        Arc::new(Status::new(Arc::clone(&node), identity::boot(&config), Arc::clone(&store), packets.clone(), statuses));
+    let status = Arc::new(Status::new(
+        Arc::clone(&node),
+        identity::boot(&config),
+        Arc::clone(&store),
+        packets.clone(),
+        statuses,
+    ));
     let (failed, failures) = mpsc::channel(opened.len().max(1));
     let numbers =
         Arc::new(std::sync::Mutex::new(numbers(&config, opened.iter().any(|(_, status)| status.live))?));
@@ -228,7 +236,7 @@ struct SharedNumbers(Arc<std::sync::Mutex<Box<dyn Numbers + Send>>>);
 
 impl Numbers for SharedNumbers {
     fn next(&mut self) -> u64 {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next()
+        lock(&self.0).next()
     }
 }
 
@@ -257,6 +265,7 @@ impl Capture {
         };
         status.source(index, |source| {
             source.ended = true;
+            source.shedding = flow::Share::NONE;
             source.ledger = ledger;
             source.error = error.as_ref().map(whole);
         });
@@ -326,20 +335,20 @@ impl Consume<Arc<Entry>> for Keeper {
         }
     }
 
-    fn round(&mut self, ledger: Ledger) -> io::Result<()> {
+    fn round(&mut self, account: &dyn Account) -> io::Result<()> {
         if !self.round.entries.is_empty() {
             for entry in &self.round.entries {
                 self.status.count(entry.protocol.abbr, 1);
             }
             self.store.extend(std::mem::take(&mut self.round.entries), self.live);
         }
-        let packets = ledger.capture.packets;
-        let fresh = packets != self.round.packets;
-        if fresh || self.round.told.is_none_or(|told| told.elapsed() >= LEDGER_PERIOD) {
+        if self.round.told.is_none_or(|told| told.elapsed() >= LEDGER_PERIOD) {
             self.round.told = Some(Instant::now());
-            self.round.packets = packets;
+            let (ledger, shedding) = (account.ledger(), account.shedding());
+            let packets = std::mem::replace(&mut self.round.packets, ledger.capture.packets);
+            let fresh = packets != ledger.capture.packets;
             self.status.source(self.index, |source| {
-                source.ledger = ledger;
+                (source.ledger, source.shedding) = (ledger, shedding);
                 if fresh {
                     source.last_packet = Some(Instant::now());
                 }

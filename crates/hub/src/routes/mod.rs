@@ -3,6 +3,8 @@
 mod about;
 mod complete;
 mod item;
+mod ledger;
+mod pcaps;
 mod status;
 mod validate;
 
@@ -33,7 +35,9 @@ pub(crate) fn router(hub: Hub, hosts: Hosts, shutdown: Shutdown) -> Router {
     let traffic = Router::new()
         .route("/echo", get(about::echo))
         .route("/item/{worker}/{id}", get(item::item))
+        .route("/ledger", get(ledger::ledger))
         .route("/metadata/version", get(about::version))
+        .route("/pcaps/download/{worker}/{stream}", get(pcaps::download))
         .route("/query/complete", get(complete::complete))
         .route("/query/validate", get(validate::validate))
         .route("/status", get(status::status))

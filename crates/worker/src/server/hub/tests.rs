@@ -27,13 +27,20 @@ impl Bench {
         let store = Arc::new(Store::new(limits));
         let node = Arc::new(Node { ip: "".into(), name: "".into(), worker: "".into() });
         let (trigger, shutdown) = web::shutdown();
-        let status = Arc::new(Status::new(node, BOOT, Arc::clone(&store), Vec::new()));
+        let status = Arc::new(Status::new(node, BOOT, Arc::clone(&store), None, Vec::new()));
         let sent: Arc<Mutex<Vec<Message>>> = Arc::default();
         let sink = unfold(Arc::clone(&sent), |sent, message| async {
             sent.lock().unwrap().push(message);
             Ok(sent)
         });
-        let link = Link::new(Served { store, status, shutdown });
+        let link = Link::new(Served {
+            store,
+            packets: None,
+            names: crate::NameHistory::default(),
+            exports: super::super::exports(),
+            status,
+            shutdown,
+        });
         Self { link, sink: Box::pin(sink), sent, _trigger: trigger }
     }
 
