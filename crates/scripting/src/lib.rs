@@ -1,6 +1,7 @@
 //! Users' JavaScript: hooks, helpers, jobs.
 
 mod engine;
+mod feeder;
 pub mod files;
 pub mod helpers;
 mod hook;
@@ -8,9 +9,14 @@ mod host;
 mod json;
 mod lazy;
 mod options;
+mod rehearsal;
+mod serve;
 pub mod wire;
 
 pub use engine::{Outgoing, title};
+pub use feeder::{Console, Feeder, HookStats, Launch, ScriptState, ScriptStats, Stats};
 pub use hook::{Description, HOOKS, Hook, Hooks};
 pub use host::{About, Answer, Host, Request};
 pub use options::Options;
+pub use rehearsal::{Outcome, Rehearsal, Stage, rehearse};
+pub use serve::{ServeError, serve};
