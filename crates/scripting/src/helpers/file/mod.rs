@@ -6,7 +6,9 @@ use boa_engine::{JsResult, JsValue};
 
 use super::{Call, Helper};
 
-pub(super) use work::{archive, blocking, copy_stream, directory, flush, move_away, named_by_time, remove, selection};
+pub(super) use work::{
+    archive, blocking, copy_stream, directory, flush, move_away, named_by_time, remove, selection,
+};
 
 pub(super) const HELPERS: &[Helper] = &[
     Helper {

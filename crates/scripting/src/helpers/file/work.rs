@@ -153,7 +153,8 @@ pub(in crate::helpers) fn named_by_time(
 pub(super) fn pack(files: &Files, dir: &str, now: i64) -> Result<String, FileError> {
     let inside = files.list(dir)?;
     let (path, file) = named_by_time(files, now, |seconds| format!("kubeshark_{seconds}.tar.gz"))?;
-    let members = inside.iter().map(|(name, _)| (name.clone(), format!("{}/{name}", dir.trim_end_matches('/'))));
+    let members =
+        inside.iter().map(|(name, _)| (name.clone(), format!("{}/{name}", dir.trim_end_matches('/'))));
     match archive(files, file, members) {
         Ok(()) => Ok(path),
         Err(error) => {
