@@ -3,10 +3,9 @@
 mod har;
 mod recording;
 
-use boa_engine::{JsResult, JsValue};
 use serde_json::{Map, Value};
 
-use super::{Call, Helper};
+use super::Helper;
 
 use recording::Target;
 
