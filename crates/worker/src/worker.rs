@@ -56,7 +56,9 @@ pub enum Error {
     #[error(transparent)]
     Capture(CaptureError),
     /// It cannot keep packets.
-    #[error("cannot keep packets in {directory}; name another data directory, or keep none (--packets-mib 0)")]
+    #[error(
+        "cannot keep packets in {directory}; name another data directory, or keep none (--packets-mib 0)"
+    )]
     Packets {
         /// The directory.
         directory: String,

@@ -2,9 +2,11 @@
 
 mod call;
 mod console;
+mod file;
 mod hub;
 mod jobs;
 mod kfl;
+mod pcap;
 mod prometheus;
 mod test;
 mod utils;
@@ -38,6 +40,8 @@ pub const HELPERS: &[&[Helper]] = &[
     console::HELPERS,
     test::HELPERS,
     kfl::HELPERS,
+    pcap::HELPERS,
+    file::HELPERS,
     jobs::HELPERS,
     utils::HELPERS,
     hub::HELPERS,
