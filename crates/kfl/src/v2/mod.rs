@@ -3,6 +3,7 @@
 //! A text becomes a tree ([`parse()`]), whose names are resolved against the host's [`Variable`]s and whose kinds are
 //! checked ([`check`]); [`eval`] runs it. Lexer, fields, regexes and limits are those of the first spelling.
 
+mod calls;
 mod check;
 mod eval;
 mod parse;
