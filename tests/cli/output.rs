@@ -29,6 +29,11 @@ fn kfl_chooses() {
         let printed = dissected(&["--kfl", query, text(&demo)]);
         assert_eq!(printed.split_inclusive(|byte| *byte == b'\n').count(), count, "{query}");
     }
+    // What is a field that no entry has in one spelling is the status in the other.
+    for (lang, count) in [("v1", 0), ("v2", 2)] {
+        let printed = dissected(&["--lang", lang, "--kfl", "status_code == 500", text(&demo)]);
+        assert_eq!(printed.split_inclusive(|byte| *byte == b'\n').count(), count, "{lang}");
+    }
 }
 
 #[test]

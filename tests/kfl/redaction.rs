@@ -87,6 +87,30 @@ fn items_of_lists() {
     assert!(!text.contains(&name), "{name} in {text}");
 }
 
+/// What a heading says of a field is hidden with it, and with whatever is around it.
+#[test]
+fn headings() {
+    let pick = "request.postData.mimeType == r\"^application/x-www-form-urlencoded\"";
+    let headings = |query: &str| -> Vec<String> {
+        let (item, _) = item("http-bodies", pick, query);
+        let sections = item["representation"]["request"].as_array().unwrap();
+        sections.iter().map(|section| section["title"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(headings("").contains(&"POST Data (application/x-www-form-urlencoded)".to_owned()));
+    for query in [
+        "redact(\"request.postData.mimeType\")",
+        "redact(\"request.postData\")",
+        "redact(\"request\")",
+        "redact(\"..mimeType\")",
+    ] {
+        assert!(headings(query).contains(&"POST Data ([REDACTED])".to_owned()), "{query}");
+    }
+    assert!(
+        headings("redact(\"request.url\")")
+            .contains(&"POST Data (application/x-www-form-urlencoded)".to_owned())
+    );
+}
+
 #[test]
 fn bodies() {
     let body = |item: &Value, half: &str, title: &str| {

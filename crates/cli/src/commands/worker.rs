@@ -38,8 +38,8 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "ADDR:PORT",
-        default_value = "127.0.0.1:30001",
-        env = "KUBESHARK_WORKER_LISTEN",
+        default_value = serving::WORKER.0,
+        env = serving::WORKER.1,
         help_heading = "Serving"
     )]
     listen: SocketAddr,
