@@ -3,7 +3,7 @@
 #
 #   hack/setup.sh build       to build
 #   hack/setup.sh run         and to give the program the right to capture, where root need not run it
-#   hack/setup.sh test        and what tests use: wscat from npm, in a cache outside the checkout
+#   hack/setup.sh test        and what tests use: wscat from npm, servers to write to, in a cache outside the checkout
 #   hack/setup.sh captures    and what hack/captures.sh uses
 set -eu
 cd "$(dirname "$0")/.."
@@ -58,8 +58,10 @@ case ${1:-build} in
         need setpriv util-linux
         need npm npm
         need node nodejs
+        need openssl openssl
         install_missing
         install_wscat
+        hack/servers.sh
         ;;
     captures)
         need ip iproute2

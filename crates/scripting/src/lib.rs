@@ -1,15 +1,21 @@
 //! Users' JavaScript: hooks, helpers, jobs.
 
 mod engine;
+mod feeder;
 pub mod helpers;
 mod hook;
 mod host;
 mod json;
 mod lazy;
 mod options;
+mod rehearsal;
+mod serve;
 pub mod wire;
 
 pub use engine::{Outgoing, title};
+pub use feeder::{Console, Feeder, HookStats, Launch, ScriptState, ScriptStats, Stats};
 pub use hook::{Description, HOOKS, Hook, Hooks};
 pub use host::{About, Answer, Host, Request};
 pub use options::Options;
+pub use rehearsal::{Outcome, Rehearsal, Stage, rehearse};
+pub use serve::{ServeError, serve};

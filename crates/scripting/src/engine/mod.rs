@@ -29,10 +29,9 @@ use serde_json::{Map, Value};
 
 pub(crate) use clock::Clock;
 pub(crate) use inbox::{Feed, Inbox, Input};
-pub(crate) use jobs::Jobs;
-pub(crate) use pulse::{MARK, Marker, Pulse, marked};
+pub(crate) use pulse::{MARK, Marker, Pulse, marked, settled};
 pub use scope::Outgoing;
-pub(crate) use scope::{Notes, Output, Scope, Shared, Task};
+pub(crate) use scope::{Output, Scope, Shared, Task};
 pub use source::title;
 
 use fiber::{Fiber, Pause};
@@ -40,7 +39,7 @@ use script::{Item, Query, Script, State};
 
 use crate::{
     Hook, Hooks,
-    wire::{FromScripts, JobRequest, Kind, PacketInfo, Report, ToScripts},
+    wire::{FromScripts, JobRequest, Kind, PacketInfo, Report, ScriptReport, ToScripts},
 };
 
 /// How often counters are sent.
@@ -57,7 +56,7 @@ pub(crate) struct Engine {
     common: JsObject,
     env: Map<String, Value>,
     instances: u64,
-    hooks: Hooks,
+    hooks: Option<Hooks>,
     taken: u64,
     reported: Report,
     next_report: u64,
@@ -77,7 +76,7 @@ impl Engine {
             common,
             env: Map::new(),
             instances: 0,
-            hooks: Hooks::default(),
+            hooks: None,
             taken: 0,
             reported: Report::default(),
             next_report: 0,
@@ -144,14 +143,17 @@ impl Engine {
             match kind {
                 Kind::Entry => {
                     self.taken += 1;
-                    for script in self.scripts.values().filter(|script| script.has(Hook::OnItemCaptured)) {
+                    for script in self.scripts.values().filter(|script| script.may_have(Hook::OnItemCaptured))
+                    {
                         script.offer(Item::Entry(Rc::clone(&feed), range.clone()), 1);
                     }
                 }
                 Kind::Packets => {
                     let packets = (range.len() / PacketInfo::SIZE) as u64;
                     self.taken += packets;
-                    for script in self.scripts.values().filter(|script| script.has(Hook::OnPacketCaptured)) {
+                    for script in
+                        self.scripts.values().filter(|script| script.may_have(Hook::OnPacketCaptured))
+                    {
                         script.offer(Item::Packets(Rc::clone(&feed), range.clone()), packets);
                     }
                 }
@@ -329,8 +331,12 @@ impl Engine {
         let queries = std::mem::take(&mut *self.shared.queries.borrow_mut());
         queries.into_iter().for_each(|query| self.pass_on(query));
         let hooks = self.scripts.values().fold(Hooks::default(), |all, script| all | script.hooks());
-        if hooks != self.hooks {
-            self.hooks = hooks;
+        // While a script is loaded anew, what its hooks want meanwhile waits for it.
+        let is_loading = self.scripts.values().any(|script| script.state.get() == State::Loading);
+        let is_told =
+            self.hooks == Some(hooks) || (is_loading && self.hooks.is_none_or(|told| told | hooks == told));
+        if !is_told {
+            self.hooks = Some(hooks);
             self.shared.output.send(FromScripts::Hooks { hooks });
         }
     }
@@ -356,6 +362,8 @@ impl Engine {
             }
             self.fire_timers();
             self.turn();
+            let behind = self.scripts.values().map(|script| script.events()).max().unwrap_or_default();
+            self.shared.marker.settled(self.taken - behind);
             self.report();
         }
         self.shared.marker.turn(None);
@@ -412,15 +420,20 @@ impl Engine {
             self.reported.metrics.clone()
         };
         drop(series);
-        let scripts = self.scripts.values().map(|script| script.report()).collect();
-        let report = Report { taken: self.taken, scripts, metrics };
+        let scripts = self.reports();
+        let lines_dropped = self.shared.output.lines_dropped();
+        let report = Report { taken: self.taken, scripts, lines_dropped, metrics };
         if report != self.reported {
             self.reported = report.clone();
             self.shared.output.send(FromScripts::Report(report));
         }
     }
 
-    /// What `env` is, for tests and rehearsals.
+    /// What was counted of each script.
+    pub(crate) fn reports(&self) -> Vec<ScriptReport> {
+        self.scripts.values().map(|script| script.report()).collect()
+    }
+
     pub(crate) fn shared(&self) -> &Rc<Shared> {
         &self.shared
     }

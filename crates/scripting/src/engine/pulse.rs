@@ -29,16 +29,27 @@ impl Pulse {
 pub(crate) struct Marker {
     file: Option<File>,
     marked: Cell<Option<u32>>,
+    settled: Cell<u64>,
     calls: Cell<u64>,
     pulse: Arc<Pulse>,
 }
 
-/// Bytes of a mark: the script's number and 1; 0 for none.
-pub(crate) const MARK: usize = 8;
+/// Bytes of a mark: the script's number and 1, 0 for none; events that all scripts are done with.
+pub(crate) const MARK: usize = 16;
 
 impl Marker {
+    /// Nobody's turn.
     pub(crate) fn new(file: Option<File>) -> Self {
-        Self { file, marked: Cell::new(None), calls: Cell::new(0), pulse: Arc::default() }
+        if let Some(file) = &file {
+            drop(file.write_all_at(&[0; MARK], 0));
+        }
+        Self {
+            file,
+            marked: Cell::new(None),
+            settled: Cell::new(0),
+            calls: Cell::new(0),
+            pulse: Arc::default(),
+        }
     }
 
     pub(crate) fn pulse(&self) -> Arc<Pulse> {
@@ -59,6 +70,15 @@ impl Marker {
         }
     }
 
+    /// All scripts are done with this many of the entries and packets that were taken.
+    pub(crate) fn settled(&self, events: u64) {
+        if self.settled.replace(events) != events
+            && let Some(file) = &self.file
+        {
+            drop(file.write_all_at(&events.to_le_bytes(), 8));
+        }
+    }
+
     /// A call begins, or goes on after it waited: its CPU time is counted from here.
     pub(crate) fn call(&self) {
         self.calls.set(self.calls.get() + 1);
@@ -66,9 +86,17 @@ impl Marker {
     }
 }
 
-/// Reads a mark.
+fn read(file: &File, at: u64) -> u64 {
+    let mut word = [0; 8];
+    file.read_exact_at(&mut word, at).map_or(0, |()| u64::from_le_bytes(word))
+}
+
+/// The script whose turn it was, if it was one's.
 pub(crate) fn marked(file: &File) -> Option<u32> {
-    let mut mark = [0; MARK];
-    file.read_exact_at(&mut mark, 0).ok()?;
-    u64::from_le_bytes(mark).checked_sub(1).map(|script| script as u32)
+    read(file, 0).checked_sub(1).map(|script| script as u32)
+}
+
+/// The events that all scripts were done with.
+pub(crate) fn settled(file: &File) -> u64 {
+    read(file, 8)
 }

@@ -26,6 +26,9 @@ pub(crate) trait Output {
 
     /// Sends an entry as a script changed it; `None`: as it was.
     fn queried(&self, number: u64, entry: Option<&[u8]>);
+
+    /// Console lines that were dropped.
+    fn lines_dropped(&self) -> u64;
 }
 
 /// A call to another service that a rehearsal noted instead of making it.
@@ -53,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) about: Arc<About>,
     pub(crate) options: Options,
     pub(crate) host: Arc<dyn Host>,
+    pub(crate) outlets: outlets::Outlets,
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) output: Rc<dyn Output>,
@@ -61,6 +65,7 @@ pub(crate) struct Shared {
     pub(crate) timers: RefCell<Timers>,
     pub(crate) jobs: RefCell<Jobs>,
     pub(crate) series: RefCell<Series>,
+    pub(crate) matcher: RefCell<kfl::Matcher>,
     /// Whether calls to other services are made, not noted.
     pub(crate) is_live: bool,
     pub(crate) notes: RefCell<Notes>,
@@ -72,6 +77,34 @@ pub(crate) struct Shared {
 const MAX_OUTGOING: usize = 100_000;
 
 impl Shared {
+    /// What a script host has.
+    pub(crate) fn new(
+        (about, options): (About, Options),
+        host: Arc<dyn Host>,
+        outlets: outlets::Outlets,
+        runtime: tokio::runtime::Handle,
+        (output, clock, marker): (Rc<dyn Output>, Clock, Marker),
+    ) -> Self {
+        Self {
+            about: Arc::new(about),
+            options,
+            host,
+            outlets,
+            runtime,
+            inbox: Arc::default(),
+            output,
+            clock,
+            marker,
+            timers: RefCell::default(),
+            jobs: RefCell::default(),
+            series: RefCell::default(),
+            matcher: RefCell::new(api::matcher()),
+            is_live: true,
+            notes: RefCell::default(),
+            queries: RefCell::default(),
+        }
+    }
+
     pub(crate) fn verdict(&self, passed: bool) {
         let mut notes = self.notes.borrow_mut();
         *(if passed { &mut notes.passed } else { &mut notes.failed }) += 1;

@@ -60,6 +60,15 @@ pub(crate) struct Query {
 }
 
 impl Item {
+    /// Entries and packets in it.
+    fn events(&self) -> u64 {
+        match self {
+            Self::Entry(..) => 1,
+            Self::Packets(_, range) => (range.len() / PacketInfo::SIZE) as u64,
+            _ => 0,
+        }
+    }
+
     /// Bytes that it occupies while it waits.
     fn size(&self) -> usize {
         size_of::<Self>()
@@ -93,7 +102,11 @@ pub(crate) struct Script {
     /// Finds a hook by its name, whatever kind of declaration made it; only those that the text names.
     finders: RefCell<Vec<(Hook, Code)>>,
     hooks: RefCell<[Option<JsFunction>; HOOKS.len()]>,
+    /// Hooks that its text names.
+    named: Hooks,
     plain: bool,
+    /// Entries and packets that wait for it.
+    events: Cell<u64>,
     calls: Cell<u64>,
     errors: Cell<u64>,
     dropped: Cell<u64>,
@@ -197,7 +210,9 @@ impl Script {
             backlog: Cell::new(0),
             finders: RefCell::default(),
             hooks: RefCell::default(),
+            named: named(&code),
             plain: lazy::wants_plain(&code),
+            events: Cell::new(0),
             calls: Cell::new(0),
             errors: Cell::new(0),
             dropped: Cell::new(0),
@@ -212,6 +227,11 @@ impl Script {
         self.state.get() == State::Loaded && self.hooks.borrow()[hook as usize].is_some()
     }
 
+    /// Whether it has this hook, or may have once it is loaded.
+    pub(crate) fn may_have(&self, hook: Hook) -> bool {
+        self.has(hook) || (self.state.get() == State::Loading && self.named.has(hook))
+    }
+
     /// The hooks that it has.
     pub(crate) fn hooks(&self) -> Hooks {
         let mut hooks = Hooks::default();
@@ -224,6 +244,7 @@ impl Script {
     /// Gives it something to do, whatever it has to do already.
     pub(crate) fn push(&self, item: Item) {
         self.backlog.set(self.backlog.get() + item.size());
+        self.events.set(self.events.get() + item.events());
         self.items.borrow_mut().push_back(item);
     }
 
@@ -240,6 +261,11 @@ impl Script {
 
     pub(crate) fn is_idle(&self) -> bool {
         self.items.borrow().is_empty()
+    }
+
+    /// Entries and packets that wait for it.
+    pub(crate) fn events(&self) -> u64 {
+        self.events.get()
     }
 
     pub(crate) fn report(&self) -> ScriptReport {
@@ -270,6 +296,7 @@ impl Script {
             }
             let Some(item) = self.items.borrow_mut().pop_front() else { break };
             self.backlog.set(self.backlog.get().saturating_sub(item.size()));
+            self.events.set(self.events.get().saturating_sub(item.events()));
             self.perform(item, &mut context);
             if started.elapsed() > TURN_TIME {
                 break;
@@ -324,6 +351,7 @@ impl Script {
             if at % 4096 == 0 && started.elapsed() > TURN_TIME && at < range.end {
                 let rest = Item::Packets(Rc::clone(feed), at..range.end);
                 self.backlog.set(self.backlog.get() + rest.size());
+                self.events.set(self.events.get() + rest.events());
                 self.items.borrow_mut().push_front(rest);
                 return;
             }
@@ -507,6 +535,12 @@ impl Script {
 
 fn text(text: &str) -> JsValue {
     JsString::from(text).into()
+}
+
+fn named(code: &str) -> Hooks {
+    let mut hooks = Hooks::default();
+    HOOKS.iter().filter(|row| code.contains(row.name)).for_each(|row| hooks.insert(row.hook));
+    hooks
 }
 
 fn finders(code: &str, context: &mut Context) -> Vec<(Hook, Code)> {

@@ -216,6 +216,11 @@ impl<'a> Call<'a> {
         Arc::clone(&self.scope.shared.host)
     }
 
+    /// The services that scripts write to.
+    pub fn outlets(&self) -> outlets::Outlets {
+        self.scope.shared.outlets.clone()
+    }
+
     /// A value of `env` as it is now, as text; `None` where there is none.
     pub fn env(&mut self, name: &str) -> JsResult<Option<String>> {
         let value = self.scope.env.get(JsString::from(name), self.context)?;

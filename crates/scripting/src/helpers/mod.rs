@@ -2,7 +2,13 @@
 
 mod call;
 mod console;
+mod hub;
+mod jobs;
+mod kfl;
+mod prometheus;
 mod test;
+mod utils;
+mod wrapper;
 
 use boa_engine::{JsResult, JsValue};
 
@@ -28,7 +34,16 @@ impl std::fmt::Debug for Helper {
 }
 
 /// Every helper, a list for each global.
-pub const HELPERS: &[&[Helper]] = &[console::HELPERS, test::HELPERS];
+pub const HELPERS: &[&[Helper]] = &[
+    console::HELPERS,
+    test::HELPERS,
+    kfl::HELPERS,
+    jobs::HELPERS,
+    utils::HELPERS,
+    hub::HELPERS,
+    prometheus::HELPERS,
+    wrapper::HELPERS,
+];
 
 /// Every helper, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Helper> {

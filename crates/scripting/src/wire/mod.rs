@@ -31,8 +31,6 @@ pub enum ToScripts {
         about: About,
         /// What scripts may use.
         options: Options,
-        /// Settings of `outlets`, as that crate reads them.
-        outlets: Value,
     },
     /// The scripts' `env`: replaces the one before.
     Env {
@@ -229,6 +227,8 @@ pub struct Report {
     pub taken: u64,
     /// One row for each script.
     pub scripts: Vec<ScriptReport>,
+    /// Console lines that nobody took in time.
+    pub lines_dropped: u64,
     /// What `prometheus.*` counts, in Prometheus' text format.
     pub metrics: String,
 }
