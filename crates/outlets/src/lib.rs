@@ -1,0 +1,1 @@
+//! Clients of the services that scripts and recordings write to.
