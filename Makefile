@@ -8,9 +8,9 @@ run:
 test:
 	@hack/test.sh
 
-# Generated traffic, again and again, for SOAK_SECONDS (60).
+# What takes longer: every part of `hack/soak.sh --list`, or PART="fuzz flood".
 soak:
-	@hack/soak.sh
+	@hack/soak.sh $(PART)
 
 # Against Suricata, and one thread against two.
 bench:

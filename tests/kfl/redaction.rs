@@ -131,8 +131,7 @@ fn bodies() {
     // Inside an encoded document: the same text in both, still base64.
     let scratch = support::Scratch::new();
     let mix = support::traffic::Mix { connections: 1, requests: 1, questions: 0, seed: 1 };
-    let capture = support::traffic::capture(&mix).pcap(support::pcap::Endian::Little, false);
-    let input = worker::Input::File(scratch.file("one.pcap", &capture));
+    let input = worker::Input::File(scratch.mix(&mix));
     let entries = worker::entries(input, &worker::Limits::default()).unwrap();
     let filter =
         kfl::Filter::new("redact(\"response.content.text.json().lines[0].article\")", &api::options(0))
