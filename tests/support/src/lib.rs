@@ -5,6 +5,7 @@ pub mod corpus;
 pub mod craft;
 pub mod engine;
 pub mod impair;
+pub mod kubernetes;
 pub mod pcap;
 pub mod program;
 pub mod reframe;
