@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use support::{program::get, watch::Watcher};
 
-use crate::{Cluster, capture};
+use crate::{Cluster, capture, eventually};
 
 fn json_of(address: &str, path: &str) -> (u16, Value) {
     let (status, body) = get(address, path, &[]);
@@ -18,6 +18,7 @@ fn both_prefixes_answer() {
             "/echo",
             "/metadata/version",
             "/status",
+            "/ledger",
             "/healthz",
             "/readyz",
             "/metrics",
@@ -28,7 +29,7 @@ fn both_prefixes_answer() {
         }
         assert_eq!(get(&cluster.hub(), &format!("{prefix}/nothing"), &[]).0, 404);
     }
-    for path in ["/healthz", "/readyz", "/metrics", "/status"] {
+    for path in ["/healthz", "/readyz", "/metrics", "/status", "/ledger"] {
         assert_eq!(get(&cluster.addresses[0].to_string(), path, &[]).0, 200, "{path} of a worker");
     }
 }
@@ -82,4 +83,17 @@ fn status_and_metrics_tell_of_watchers_and_workers() {
     }
     let (_, metrics) = get(&cluster.addresses[0].to_string(), "/metrics", &[]);
     assert!(metrics.lines().any(|line| line.contains("entries") && line.ends_with(" 32")), "{metrics}");
+}
+
+#[test]
+fn the_hub_has_the_ledgers_of_its_workers() {
+    let cluster = Cluster::of(&[capture("demo"), capture("dns-udp")]);
+    let packets = |ledger: &Value| ledger["capture"]["packets"].as_u64().unwrap_or(0);
+    eventually("the ledgers of both workers", || {
+        let own: Vec<_> = cluster.addresses.iter().map(|it| json_of(&it.to_string(), "/ledger").1).collect();
+        let said = json_of(&cluster.hub(), "/api/ledger").1;
+        let sum = own.iter().map(packets).sum::<u64>();
+        let ended = own.iter().all(|ledger| packets(ledger) > 0 && ledger["flow"]["open"] == 0);
+        ended && packets(&said["sum"]) == sum && (0..2).all(|n| said["workers"][n]["ledger"] == own[n])
+    });
 }

@@ -1,6 +1,10 @@
 //! The order of the house: which crate may use which, and that nothing lies about alone.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
 
 use support::captures::{self, Case, files, name_of};
 
@@ -98,7 +102,9 @@ fn every_protocol_is_whole() {
         library.split("DISSECTORS").last().and_then(|rest| rest.split("];").next()).unwrap_or_default();
     let documents = documents();
     let seen = protocols_in_captures();
-    let protocols: Vec<_> = files(&source).into_iter().filter(|path| path.is_dir()).collect();
+    // What the protocols share has directories too, which declare no protocol.
+    let is_protocol = |path: &PathBuf| path.is_dir() && read(&path.join("mod.rs")).contains("SPEC: Spec");
+    let protocols: Vec<_> = files(&source).into_iter().filter(is_protocol).collect();
     assert!(protocols.len() >= 2, "where are the protocols?");
     assert_eq!(dissect::DISSECTORS.len(), protocols.len(), "one row of DISSECTORS per directory");
     for directory in protocols {
@@ -138,5 +144,115 @@ fn no_orphan_fixtures() {
             assert!(readme.contains(part), "{name}/README.md does not tell its {part}");
         }
         assert!(fs::metadata(&input).expect("a file").len() < 100_000, "{name} is too large for a checkout");
+    }
+}
+
+/// The bounds of a struct as `Debug` prints it, `name: value` with a dot between the levels.
+fn bounds(printed: &str, prefix: &str, out: &mut BTreeMap<String, String>) {
+    let inner = printed.split_once('{').and_then(|(_, rest)| rest.rsplit_once('}')).expect("a struct").0;
+    let mut rest = inner.trim();
+    while let Some((name, after)) = rest.split_once(": ") {
+        let mut depth = 0;
+        let end = after.find(|c| {
+            depth += i32::from(matches!(c, '{' | '(')) - i32::from(matches!(c, '}' | ')'));
+            depth == 0 && c == ','
+        });
+        let (value, more) = end.map_or((after, ""), |end| (&after[..end], &after[end + 1..]));
+        let name = format!("{prefix}{}", name.trim());
+        if value.contains('{') {
+            bounds(value, &format!("{name}."), out);
+        } else {
+            let values = value.trim_matches(['(', ')']).split(", ").map(plain);
+            out.insert(name, values.collect::<Vec<_>>().join(", "));
+        }
+        rest = more.trim();
+    }
+}
+
+/// A number, or a time in milliseconds, whatever its unit: `4 KiB`, `4,096` and `4096` are the same.
+fn plain(text: &str) -> String {
+    let text = text.trim().replace(',', "");
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let number: f64 = text[..end].parse().unwrap_or_else(|_| panic!("{text:?} is no number"));
+    match text[end..].trim() {
+        "" => format!("{number}"),
+        "KiB" => format!("{}", number * 1024.0),
+        "MiB" => format!("{}", number * 1024.0 * 1024.0),
+        "ms" => format!("{number} ms"),
+        "s" => format!("{} ms", number * 1000.0),
+        unit => panic!("{text:?}: what is {unit:?}?"),
+    }
+}
+
+/// The first two cells of the rows of a table that follow a line with `heading`.
+fn table(document: &str, heading: &str) -> Vec<(String, String)> {
+    let (_, section) = document.split_once(heading).unwrap_or_else(|| panic!("no {heading}"));
+    let rows = section.lines().skip_while(|line| !line.starts_with("| `"));
+    let cells = |row: &str| {
+        let mut cells = row.split(" | ").map(|cell| cell.trim_matches(['|', ' ']).to_owned());
+        Some((cells.next()?, cells.next()?))
+    };
+    rows.take_while(|line| line.starts_with('|')).filter_map(cells).collect()
+}
+
+#[test]
+fn limits_are_documented_as_they_are() {
+    let document = read(&support::root().join("docs/limits.md"));
+    for (name, printed) in [
+        ("flow", format!("{:?}", flow::Limits::default())),
+        ("dissect", format!("{:?}", dissect::Limits::default())),
+        ("worker::Store", format!("{:?}", worker::StoreLimits::default())),
+        ("hub", format!("{:?}", hub::Limits::default())),
+    ] {
+        let mut are = BTreeMap::new();
+        bounds(&printed, "", &mut are);
+        assert!(are.len() >= 2, "{printed}");
+        let heading =
+            if name.ends_with("Store") { format!("`{name}Limits`") } else { format!("`{name}::Limits`") };
+        let told: BTreeMap<_, _> = table(&document, &heading)
+            .into_iter()
+            .map(|(limit, value)| {
+                let values: Vec<_> = value.split(", ").map(plain).collect();
+                (limit.trim_matches('`').to_owned(), values.join(", "))
+            })
+            .collect();
+        assert_eq!(told, are, "docs/limits.md, {heading}");
+    }
+}
+
+#[test]
+fn fixed_sizes_are_documented_as_they_are() {
+    let document = read(&support::root().join("docs/limits.md"));
+    let rows = table(&document, "## Fixed sizes");
+    assert!(rows.len() > 10, "{rows:?}");
+    for (what, value) in rows {
+        let (name, file) = what.split_once(" in ").unwrap_or_else(|| panic!("{what}: in which file?"));
+        let [name, file, value] = [name, file, &value].map(|cell| cell.trim_matches('`'));
+        let source = read(&support::root().join(file));
+        let is = source.lines().find_map(|line| {
+            let (_, rest) = line.split_once(&format!("const {name}: "))?;
+            rest.split_once(" = ")?.1.strip_suffix(';')
+        });
+        assert_eq!(is, Some(value), "{name} in {file}");
+    }
+}
+
+#[test]
+fn limits_are_shown_by_rows_that_exist() {
+    let document = read(&support::root().join("docs/limits.md"));
+    let mut rows = BTreeSet::new();
+    worker::Ledger::default().each(&mut |stage, row, _| {
+        rows.insert(format!("{stage}.{row}"));
+    });
+    let stages: BTreeSet<_> =
+        rows.iter().filter_map(|row| row.split('.').next().map(str::to_owned)).collect();
+    let named = document.split('`').skip(1).step_by(2).filter(|word| {
+        word.split_once('.')
+            .is_some_and(|(stage, row)| stages.contains(stage) && !row.contains(['/', ' ', '.']))
+    });
+    let named: Vec<_> = named.collect();
+    assert!(named.len() > 20, "{named:?}");
+    for word in named {
+        assert!(rows.contains(word), "docs/limits.md names {word}, which is no row of the ledger");
     }
 }

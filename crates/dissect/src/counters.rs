@@ -74,12 +74,16 @@ counters! {
     unanswered_malformed: "unansweredMalformed",
     /// Requests given up because too many waited in their flow.
     unanswered_limit: "unansweredLimit",
-    /// Heads that were not complete when a gap or the end of the flow came: messages that are not shown.
+    /// Heads that were not complete when a gap, the end of the flow or the capture's cut came: messages that are not
+    /// shown.
     heads_unfinished: "headsUnfinished",
     /// Messages that broke their protocol and are not shown.
     malformed: "malformed",
     /// Messages that a limit refused (a head too long) and that are not shown.
     refused: "refused",
+    /// Contradictions (a later copy of delivered bytes differs) that met no message which was not an entry yet: one that
+    /// was shown before may be made of the wrong copy.
+    contradicted_late: "contradictedLate",
     /// Messages shown without a part of them: a body or a header cut by a gap, a limit, or the end of the capture.
     truncated: "truncated",
 }

@@ -64,6 +64,9 @@ pub struct Scene<'a> {
     pub limits: &'a Limits,
     /// The [hint](Message::hint) of the request that a response beginning now would answer; `None` if none is open.
     pub expected: Option<u8>,
+    /// Bytes that followed in this datagram and that the capture cut off: what is left of a message that may look
+    /// malformed is to be shown. The session counts them, and makes the message `truncated`.
+    pub cut: u32,
 }
 
 /// What came of a step.
@@ -152,6 +155,13 @@ pub struct DissectError {
     pub reason: &'static str,
     /// Whether a limit of ours refused them, rather than a rule of the protocol.
     pub limit: bool,
+}
+
+impl<'a> Scene<'a> {
+    /// Nothing is known but the limits.
+    pub(crate) fn of(limits: &'a Limits) -> Self {
+        Self { limits, expected: None, cut: 0 }
+    }
 }
 
 impl DissectError {

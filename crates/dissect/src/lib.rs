@@ -14,7 +14,6 @@ mod cursor;
 mod dissector;
 mod dns;
 pub mod http1;
-mod inbound;
 mod limits;
 mod pairing;
 mod session;

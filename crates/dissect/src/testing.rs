@@ -11,6 +11,8 @@ use crate::{Context, Counters, Half, Limits, Session, Transaction};
 pub(crate) enum Event {
     Asks(Vec<u8>),
     Answers(Vec<u8>),
+    /// A datagram that goes this way, and of which the capture cut off so many bytes.
+    Cut(Direction, Vec<u8>, u32),
     /// A request that was sent at this microsecond and stood behind a hole until now.
     AskedAt(i64, Vec<u8>),
     /// Another copy of what went this way differs.
@@ -25,7 +27,7 @@ pub(crate) enum Event {
     Ends(Close),
 }
 
-pub(crate) use Event::{Answers, AskedAt, Asks, Contradicted, Ends, Fin, Lost, Pause};
+pub(crate) use Event::{Answers, AskedAt, Asks, Contradicted, Cut, Ends, Fin, Lost, Pause};
 pub(crate) use flow::Direction::{ToClient, ToServer};
 
 pub(crate) fn asks(bytes: impl AsRef<[u8]>) -> Event {
@@ -68,18 +70,19 @@ pub(crate) fn run_with(setting: Setting, events: &[Event], limits: &Limits) -> O
         ordinal += 1;
         let context = &mut Context { limits, counters: &mut counters, out: &mut out };
         let at = Timestamp(now);
-        let mut data = |direction, at, bytes: &Vec<u8>| {
+        let mut data = |direction, at, bytes: &Vec<u8>, cut| {
             total += bytes.len() as u64;
             session.data(
-                &Data { direction, ordinal, at, overlap: false, ambiguous: false, cut: 0, bytes },
+                &Data { direction, ordinal, at, overlap: false, ambiguous: false, cut, bytes },
                 context,
             );
         };
         match event {
-            Asks(bytes) => data(ToServer, at, bytes),
-            AskedAt(then, bytes) => data(ToServer, Timestamp(then * 1000), bytes),
-            Answers(bytes) => data(ToClient, at, bytes),
-            Contradicted(direction) => session.contradicted(*direction),
+            Asks(bytes) => data(ToServer, at, bytes, 0),
+            AskedAt(then, bytes) => data(ToServer, Timestamp(then * 1000), bytes, 0),
+            Answers(bytes) => data(ToClient, at, bytes, 0),
+            Cut(direction, bytes, cut) => data(*direction, at, bytes, *cut),
+            Contradicted(direction) => session.contradicted(*direction, context.counters),
             Lost(direction, len) => {
                 session.gap(&Gap { direction: *direction, ordinal, at, len: *len }, context);
             }

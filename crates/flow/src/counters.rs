@@ -95,7 +95,7 @@ counters! {
 counters! {
     /// What became of segments and datagrams. For TCP payload, in bytes:
     /// `tcpBytes` = `delivered` + `duplicate` + `copied` + `outsideWindow` + `afterFin` + `beforeStart` + `late` +
-    /// `onReset` + `afterClose` + `held`, and `held` is 0 at the end.
+    /// `onReset` + `afterClose` + `shedBytes` + `held`, and `held` is 0 at the end.
     FlowCounters {
         /// TCP flows opened.
         tcp_opened: "tcpOpened",
@@ -115,6 +115,21 @@ counters! {
         closed_reused: "closedReused",
         /// Flows that were open at the end of the capture.
         closed_at_end: "closedAtEnd",
+
+        /// Flows that were shed, because the engine was overloaded: none of the rows above, and not read.
+        shed_flows: "shedFlows",
+        /// Of them: forgotten before their end, because there were too many.
+        shed_forgotten: "shedForgotten",
+        /// Segments of flows that were shed.
+        shed_segments: "shedSegments",
+        /// Datagrams of flows that were shed.
+        shed_datagrams: "shedDatagrams",
+        /// Payload of those datagrams.
+        shed_datagram_bytes: "shedDatagramBytes",
+
+        /// Flows that ended, and were forgotten sooner than they should be because many others ended: what is sent
+        /// again of one opens another.
+        ended_forgotten: "endedForgotten",
 
         /// TCP segments.
         segments: "segments",
@@ -147,6 +162,8 @@ counters! {
         on_reset: "onReset",
         /// Of it: sent again when the flow had ended.
         after_close: "afterClose",
+        /// Of it: of flows that were shed.
+        shed_bytes: "shedBytes",
         /// Of it: waits behind a hole now.
         held: "held",
         /// Segments that wait behind a hole now.

@@ -30,4 +30,4 @@ pub use limits::Limits;
 pub use packet::{
     FlowKey, Frame, Layer4, Ordinal, Outer, Packet, Peer, SHARDS, TcpFields, Timestamp, Transport,
 };
-pub use table::FlowTable;
+pub use table::{FlowTable, Share};

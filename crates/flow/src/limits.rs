@@ -11,7 +11,7 @@ pub struct Limits {
     pub half_bytes: u64,
     /// Segments of one half of a flow that wait behind a hole. More gives up the lowest hole.
     pub half_segments: usize,
-    /// Bytes of all flows of a shard that wait behind holes. More gives up holes of the flow that waits longest.
+    /// Bytes of all flows of a shard that wait behind holes. More gives up holes of a flow that holds much.
     pub shard_bytes: u64,
     /// Segments of all flows of a shard that wait behind holes, as above.
     pub shard_segments: u64,
@@ -40,15 +40,19 @@ pub struct Limits {
     pub tcp_remember: Duration,
     /// How many ended flows of a shard are remembered. One more forgets the oldest.
     pub ended: usize,
+    /// Flows of a shard that are shed at a time. One more forgets another; what that still sends is then a flow whose
+    /// start was not seen.
+    pub shed_flows: usize,
     /// Idle time of a UDP flow that was answered.
     pub udp_idle: Duration,
     /// Idle time of a UDP flow that was not.
     pub udp_unproven: Duration,
     /// IP headers above each other in one frame.
     pub ip_headers: u8,
-    /// Fragmented datagrams that wait for the rest of them. One more drops the oldest.
+    /// Fragmented datagrams that wait for the rest of them. One more drops the oldest: of its own sender, if that has
+    /// more than a quarter of them, else of all.
     pub datagrams: usize,
-    /// Bytes of them. More drops the oldest.
+    /// Bytes of them. More drops the oldest, likewise.
     pub datagram_bytes: usize,
     /// Fragments of one datagram. More drops it.
     pub fragments: usize,
@@ -75,6 +79,7 @@ impl Default for Limits {
             tcp_linger: Duration::from_secs(5),
             tcp_remember: Duration::from_mins(1),
             ended: 1024,
+            shed_flows: 4096,
             udp_idle: Duration::from_mins(1),
             udp_unproven: Duration::from_secs(30),
             ip_headers: 8,

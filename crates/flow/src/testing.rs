@@ -113,7 +113,7 @@ pub(crate) fn fields(flags: u8, sequence: u32, acknowledgment: u32) -> TcpFields
 pub(crate) fn assert_closed(counters: &FlowCounters) {
     let c = counters;
     let ends = c.delivered + c.duplicate + c.copied + c.outside_window + c.after_fin + c.before_start;
-    assert_eq!(c.tcp_bytes, ends + c.late + c.on_reset + c.after_close, "{c:?}");
+    assert_eq!(c.tcp_bytes, ends + c.late + c.on_reset + c.after_close + c.shed_bytes, "{c:?}");
     assert_eq!((c.held, c.held_segments), (0, 0), "{c:?}");
     let closed = c.closed_finished + c.closed_reset + c.closed_idle + c.closed_evicted;
     assert_eq!(c.tcp_opened + c.udp_opened, closed + c.closed_reused + c.closed_at_end, "{c:?}");

@@ -51,12 +51,22 @@ pub enum Language {
     V2,
 }
 
+/// What a query takes beside its record and its text.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Reads {
+    /// It asks for the moment of [`Options::now`].
+    pub(crate) now: bool,
+    /// Bytes that its compiled regexes may have.
+    pub(crate) regexes: usize,
+}
+
 /// A query ready to run.
 pub(crate) struct Compiled {
     /// `None` lets everything through.
     pub(crate) program: Option<Node>,
     pub(crate) limit: Option<u64>,
     pub(crate) alters: bool,
+    pub(crate) reads: Reads,
     /// The short way serves.
     pub(crate) plain: bool,
 }
@@ -69,7 +79,8 @@ pub(crate) fn compile(expr: Option<&Expr>, options: &Options<'_>) -> Result<Comp
         cheap_first(node);
     }
     let plain = program.as_ref().is_some_and(plain::is_plain);
-    Ok(Compiled { program, limit: compiler.limit, alters: compiler.alters, plain })
+    let reads = compiler.reads();
+    Ok(Compiled { program, limit: compiler.limit, alters: compiler.alters, reads, plain })
 }
 
 pub(crate) struct Compiler<'o> {
@@ -77,6 +88,7 @@ pub(crate) struct Compiler<'o> {
     pub(crate) limit: Option<u64>,
     pub(crate) alters: bool,
     regexes: Regexes,
+    reads: Reads,
     /// The documents that the query reads, by the field that holds them.
     slots: HashMap<(Box<[Step]>, Format), usize>,
     /// Whether macros are replaced: not inside macros.
@@ -92,11 +104,22 @@ impl<'o> Compiler<'o> {
             options,
             regexes: Regexes::default(),
             slots: HashMap::new(),
+            reads: Reads::default(),
             limit: None,
             alters: false,
             macros: true,
             shadowed: false,
         }
+    }
+
+    /// The moment of the query.
+    pub(crate) fn now(&mut self) -> i64 {
+        self.reads.now = true;
+        self.options.now
+    }
+
+    pub(crate) fn reads(&self) -> Reads {
+        Reads { regexes: self.regexes.size(), ..self.reads }
     }
 
     pub(crate) fn node(&mut self, expr: &Expr) -> Result<Node, Fault> {
@@ -176,7 +199,7 @@ impl<'o> Compiler<'o> {
                 return self.expand(name, expansion, span);
             }
             if name == functions::NOW {
-                return Ok(constant(Datum::Int(self.options.now)));
+                return Ok(constant(Datum::Int(self.now())));
             }
         }
         Ok(Node::Select(Selection::field(&selector.path)))

@@ -12,6 +12,7 @@ mod key;
 mod lexer;
 mod limits;
 mod lookup;
+mod matcher;
 mod nearest;
 mod parser;
 mod path;
@@ -35,6 +36,7 @@ pub use key::Key;
 #[doc(hidden)]
 pub use key::{Names, slots};
 pub use lookup::Path;
+pub use matcher::Matcher;
 pub use nearest::nearest;
 pub use print::write_record;
 pub use record::{Lent, List, Record, Value};
@@ -105,6 +107,23 @@ impl Filter {
         match &self.spelling {
             Spelling::First(_) => Language::V1,
             Spelling::Second(_) => Language::V2,
+        }
+    }
+
+    /// Whether the query's meaning changes with the moment it is compiled at: it says `now()`, `hours(-1)` or the like.
+    pub fn is_timed(&self) -> bool {
+        self.reads().now
+    }
+
+    /// Bytes that its compiled regexes may have at most; nearly all of what a filter can be large by.
+    fn regexes(&self) -> usize {
+        self.reads().regexes
+    }
+
+    fn reads(&self) -> compile::Reads {
+        match &self.spelling {
+            Spelling::First(compiled) => compiled.reads,
+            Spelling::Second(program) => program.as_ref().map(|program| program.reads).unwrap_or_default(),
         }
     }
 

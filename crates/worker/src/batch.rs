@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use flow::{Decoder, Frame, Ordinal, Packet, SHARDS, Timestamp};
+use flow::{Decoder, Frame, Ordinal, Packet, SHARDS, Share, Timestamp};
 
 /// A batch is handed over when it holds so many packets…
 pub(crate) const MAX_PACKETS: usize = 1024;
@@ -25,6 +25,8 @@ pub(crate) struct Batch {
     shards: Vec<Vec<Held>>,
     pub(crate) ticks: Vec<Tick>,
     packets: usize,
+    /// Which share of the flows that begin in it is shed.
+    pub(crate) shed: Share,
     /// The capture ends here: the last packet and the highest time.
     pub(crate) end: Option<Tick>,
 }

@@ -17,7 +17,7 @@ use thiserror::Error;
 use crate::{
     CaptureError, Input, Ledger, Limits, SourceConfig,
     capture::Position,
-    rounds::{self, Consume, Finish, Stopped},
+    rounds::{self, Account, Consume, Finish, Stopped},
     source,
     streams::Counting,
 };
@@ -236,8 +236,8 @@ impl Consume<Line> for Printer<'_> {
         Ok(())
     }
 
-    fn round(&mut self, ledger: Ledger) -> io::Result<()> {
-        (self.told)(ledger.capture.packets);
+    fn round(&mut self, account: &dyn Account) -> io::Result<()> {
+        (self.told)(account.packets());
         self.out.flush()
     }
 }

@@ -8,9 +8,9 @@ use std::{
 use api::{Entry, Node};
 
 use crate::{
-    CaptureError, Input, Ledger, Limits, SourceConfig,
+    CaptureError, Input, Limits, SourceConfig,
     capture::Position,
-    rounds::{self, Consume, Finish, Stopped},
+    rounds::{self, Account, Consume, Finish, Stopped},
     source,
     streams::Counting,
 };
@@ -52,7 +52,7 @@ impl Consume<Entry> for Keep<'_> {
         Ok(())
     }
 
-    fn round(&mut self, _: Ledger) -> io::Result<()> {
+    fn round(&mut self, _: &dyn Account) -> io::Result<()> {
         Ok(())
     }
 }

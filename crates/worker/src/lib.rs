@@ -14,6 +14,7 @@ mod dissect;
 mod entries;
 mod identity;
 mod ledger;
+mod overload;
 mod rounds;
 mod server;
 mod source;
@@ -29,3 +30,10 @@ pub use dissect::{DissectConfig, DissectError, Output, Progress, Report, dissect
 pub use entries::entries;
 pub use ledger::Ledger;
 pub use worker::{Error, Running, start};
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Takes a lock. What these locks guard is consistent after every statement, so another holder's panic does no harm.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -20,19 +20,20 @@
 use std::{
     io,
     sync::{
-        Arc, Barrier, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Barrier, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
 };
 
-use flow::{FlowTable, Ordinal, SHARDS};
+use flow::{FlowTable, Ordinal, SHARDS, Share};
 
 use api::{Entry, Node};
 
 use crate::{
     CaptureError, CaptureStats, Ledger, Limits,
     batch::{Batch, Event},
+    lock,
     tap::Tap,
 };
 
@@ -44,6 +45,26 @@ pub(crate) trait BatchSource: Send {
 
     /// What was captured and decoded so far.
     fn account(&mut self) -> (CaptureStats, flow::DecodeCounters);
+
+    /// How many packets it has handed on. Cheaper than the whole account.
+    fn packets(&self) -> u64;
+
+    /// Which share of new flows is shed now. A file waits instead.
+    fn shedding(&self) -> Share {
+        Share::NONE
+    }
+}
+
+/// What can be asked between two rounds.
+pub(crate) trait Account {
+    /// How many packets were read.
+    fn packets(&self) -> u64;
+
+    /// What was counted so far, summed over the shards.
+    fn ledger(&self) -> Ledger;
+
+    /// Which share of new flows is shed now.
+    fn shedding(&self) -> Share;
 }
 
 /// Turns an entry into what the consumer wants. Runs on any thread.
@@ -60,8 +81,8 @@ pub(crate) trait Consume<T>: Send {
     /// Takes one item and the buffer that it was made with.
     fn consume(&mut self, item: T, buffer: &[u8]) -> io::Result<()>;
 
-    /// A round is over: nothing else runs. `ledger` is what was counted so far.
-    fn round(&mut self, ledger: Ledger) -> io::Result<()>;
+    /// A round is over: nothing else runs.
+    fn round(&mut self, account: &dyn Account) -> io::Result<()>;
 }
 
 /// Gives streams their numbers.
@@ -256,6 +277,7 @@ impl<F: Finish, C: Consume<F::Item>> Engine<'_, F, C> {
             }
         }
         let batch = self.present.read().unwrap_or_else(PoisonError::into_inner);
+        table.shed(batch.shed);
         for event in batch.events(index) {
             match event {
                 Event::Packet(packet) => table.packet(&packet, tap),
@@ -285,9 +307,19 @@ impl<F: Finish, C: Consume<F::Item>> Engine<'_, F, C> {
         std::mem::swap(&mut *present, &mut *next);
         next.clear();
         drop(finished);
-        if let Err(error) = lock(&self.consumer).round(self.ledger()) {
+        if let Err(error) = lock(&self.consumer).round(self) {
             *lock(&self.stopped) = Some(Stopped::Output(error));
         }
+    }
+}
+
+impl<F: Finish, C: Consume<F::Item>> Account for Engine<'_, F, C> {
+    fn packets(&self) -> u64 {
+        lock(&self.source).packets()
+    }
+
+    fn shedding(&self) -> Share {
+        lock(&self.source).shedding()
     }
 
     fn ledger(&self) -> Ledger {
@@ -301,10 +333,6 @@ impl<F: Finish, C: Consume<F::Item>> Engine<'_, F, C> {
         }
         ledger
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A panic is a bug, and a thread that dies of one leaves the others waiting for ever: better to end and be restarted.

@@ -7,7 +7,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
@@ -15,12 +15,14 @@ use std::{
     time::Duration,
 };
 
-use flow::{DecodeCounters, Frame, Ordinal};
+use flow::{DecodeCounters, Frame, Ordinal, Share};
 
 use crate::{
     CaptureError, CaptureStats, Input, SourceConfig,
     batch::{Batch, Filler},
     capture::{CaptureFile, FileFilter, LiveCapture, LiveOptions, PacketSource, Position, wall_clock},
+    lock,
+    overload::Gauge,
     rounds::BatchSource,
 };
 
@@ -61,7 +63,9 @@ pub(crate) fn open(
                 filter: config.filter.clone(),
                 whole_filter: config.whole_filter(),
             };
-            Box::new(Live { capture: LiveCapture::open(name, &options)?, filler, ordinal, stop })
+            let (capture, gauge) =
+                (LiveCapture::open(name, &options)?, Gauge::new(name, config.buffer_bytes));
+            Box::new(Live { capture, filler, ordinal, stop, gauge })
         }
     })
 }
@@ -119,6 +123,10 @@ impl BatchSource for Nothing {
     fn account(&mut self) -> (CaptureStats, DecodeCounters) {
         (CaptureStats::default(), self.0.decoder.counters().clone())
     }
+
+    fn packets(&self) -> u64 {
+        0
+    }
 }
 
 /// A file on disk.
@@ -150,6 +158,10 @@ impl BatchSource for Regular {
     fn account(&mut self) -> (CaptureStats, DecodeCounters) {
         (self.frames.stats(), self.filler.decoder.counters().clone())
     }
+
+    fn packets(&self) -> u64 {
+        self.frames.file.stats().packets
+    }
 }
 
 /// An interface of this machine.
@@ -158,6 +170,7 @@ struct Live {
     filler: Filler,
     ordinal: Ordinal,
     stop: Arc<AtomicBool>,
+    gauge: Gauge,
 }
 
 impl BatchSource for Live {
@@ -166,6 +179,10 @@ impl BatchSource for Live {
             self.filler.end(self.ordinal + 1, batch);
             return Ok(());
         }
+        if self.gauge.is_due() {
+            self.gauge.observe(self.capture.full_stats().kernel_dropped, wall_clock());
+        }
+        batch.shed = self.gauge.share();
         let filled = self.read(batch);
         if filled.is_err() {
             self.filler.end(self.ordinal + 1, batch);
@@ -176,6 +193,14 @@ impl BatchSource for Live {
     fn account(&mut self) -> (CaptureStats, DecodeCounters) {
         (self.capture.full_stats(), self.filler.decoder.counters().clone())
     }
+
+    fn packets(&self) -> u64 {
+        self.capture.stats().packets
+    }
+
+    fn shedding(&self) -> Share {
+        self.gauge.share()
+    }
 }
 
 impl Live {
@@ -184,8 +209,12 @@ impl Live {
         while !batch.is_full() {
             if let Some(frame) = self.capture.next_packet(self.ordinal + 1)? {
                 self.ordinal = frame.ordinal;
+                self.gauge.frame(frame.at, frame.bytes.len());
                 self.filler.frame(&frame, batch);
-            } else if batch.is_empty() && !waited {
+                continue;
+            }
+            self.gauge.emptied();
+            if batch.is_empty() && !waited {
                 self.capture.wait(IDLE)?;
                 waited = true;
             } else {
@@ -312,8 +341,8 @@ impl BatchSource for Piped {
         let state = lock(&self.shared.state);
         (state.stats, state.filler.decoder.counters().clone())
     }
-}
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    fn packets(&self) -> u64 {
+        lock(&self.shared.state).stats.packets
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Instant,
 };
 
@@ -10,7 +10,7 @@ use api::Node;
 use serde_json::{Value, json};
 use web::{Metrics, Readiness};
 
-use crate::{Ledger, store::Store};
+use crate::{Ledger, lock, store::Store};
 
 /// One source, as `/status` has it.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +23,8 @@ pub(crate) struct SourceStatus {
     pub(crate) live: bool,
     /// What was counted so far.
     pub(crate) ledger: Ledger,
+    /// Which share of new flows is shed now, because the engine can't keep up.
+    pub(crate) shedding: flow::Share,
     /// When the last packet came.
     pub(crate) last_packet: Option<Instant>,
     /// It was read to its end.
@@ -107,6 +109,11 @@ impl Status {
             rows.add(&[("stage", stage), ("row", row)], count);
         });
         out.gauge("kubeshark_worker_open_flows", "Flows that are open.").is(ledger.open_flows);
+        let mut shedding =
+            out.gauge("kubeshark_worker_shedding", "The share of new flows that is shed for overload now.");
+        for source in lock(&self.sources).iter() {
+            shedding.add(&[("source", &source.name)], share(source));
+        }
         let mut entries = out.counter("kubeshark_worker_entries_total", "Entries by protocol.");
         for (protocol, count) in lock(&self.entries).iter() {
             entries.add(&[("protocol", protocol)], *count);
@@ -123,6 +130,11 @@ impl Status {
     }
 }
 
+/// From 0 to less than 1.
+fn share(source: &SourceStatus) -> f64 {
+    f64::from(source.shedding.parts()) / 64.0
+}
+
 fn source_json(source: &SourceStatus) -> Value {
     json!({
         "bytes": source.ledger.capture.bytes,
@@ -135,9 +147,6 @@ fn source_json(source: &SourceStatus) -> Value {
         "name": source.name,
         "openFlows": source.ledger.open_flows,
         "packets": source.ledger.capture.packets,
+        "shedding": share(source),
     })
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

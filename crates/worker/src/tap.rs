@@ -160,7 +160,7 @@ impl FlowHandler for Tap {
     }
 
     fn contradicted(&mut self, flow: &mut TappedFlow, direction: Direction, _: Ordinal, _: Timestamp) {
-        flow.session.contradicted(direction);
+        flow.session.contradicted(direction, &mut self.counters);
     }
 
     fn half_close(&mut self, flow: &mut TappedFlow, direction: Direction, ordinal: Ordinal, at: Timestamp) {

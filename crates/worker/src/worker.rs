@@ -17,10 +17,10 @@ use tokio::{sync::mpsc, task::JoinHandle, time};
 use tracing::{info, warn};
 
 use crate::{
-    CaptureError, Config, Input, Ledger, Limits, SourceConfig,
+    CaptureError, Config, Input, Limits, SourceConfig,
     capture::Position,
-    identity,
-    rounds::{self, BatchSource, Consume, Finish, Numbers, Stopped},
+    identity, lock,
+    rounds::{self, Account, BatchSource, Consume, Finish, Numbers, Stopped},
     server::{self, Served},
     source,
     status::{SourceStatus, Status},
@@ -174,7 +174,7 @@ struct SharedNumbers(Arc<std::sync::Mutex<Box<dyn Numbers + Send>>>);
 
 impl Numbers for SharedNumbers {
     fn next(&mut self) -> u64 {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next()
+        lock(&self.0).next()
     }
 }
 
@@ -203,6 +203,7 @@ impl Capture {
         };
         status.source(index, |source| {
             source.ended = true;
+            source.shedding = flow::Share::NONE;
             source.ledger = ledger;
             source.error = error.as_ref().map(whole);
         });
@@ -264,20 +265,20 @@ impl Consume<Arc<Entry>> for Keeper {
         Ok(())
     }
 
-    fn round(&mut self, ledger: Ledger) -> io::Result<()> {
+    fn round(&mut self, account: &dyn Account) -> io::Result<()> {
         if !self.round.entries.is_empty() {
             for entry in &self.round.entries {
                 self.status.count(entry.protocol.abbr, 1);
             }
             self.store.extend(std::mem::take(&mut self.round.entries), self.live);
         }
-        let packets = ledger.capture.packets;
-        let fresh = packets != self.round.packets;
-        if fresh || self.round.told.is_none_or(|told| told.elapsed() >= LEDGER_PERIOD) {
+        if self.round.told.is_none_or(|told| told.elapsed() >= LEDGER_PERIOD) {
             self.round.told = Some(Instant::now());
-            self.round.packets = packets;
+            let (ledger, shedding) = (account.ledger(), account.shedding());
+            let packets = std::mem::replace(&mut self.round.packets, ledger.capture.packets);
+            let fresh = packets != ledger.capture.packets;
             self.status.source(self.index, |source| {
-                source.ledger = ledger;
+                (source.ledger, source.shedding) = (ledger, shedding);
                 if fresh {
                     source.last_packet = Some(Instant::now());
                 }

@@ -6,6 +6,7 @@ pub mod craft;
 pub mod engine;
 pub mod impair;
 pub mod kubernetes;
+pub mod namespace;
 pub mod pcap;
 pub mod program;
 pub mod reframe;

@@ -99,6 +99,11 @@ impl Tap {
         Self { child, hub, greeting }
     }
 
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends CTRL+C and waits.
     pub fn interrupt(self) -> ExitStatus {
         self.end("INT")

@@ -30,7 +30,8 @@ pub fn of(report: &Report) -> Vec<(&'static str, u64, u64)> {
         + flow.before_start
         + flow.late
         + flow.on_reset
-        + flow.after_close;
+        + flow.after_close
+        + flow.shed_bytes;
     let closed =
         ["closedFinished", "closedReset", "closedIdle", "closedEvicted", "closedReused", "closedAtEnd"];
     let dissect_flows: u64 = dissect.flows.iter().sum::<u64>() + dissect.flows_unknown + dissect.flows_silent;
@@ -44,7 +45,11 @@ pub fn of(report: &Report) -> Vec<(&'static str, u64, u64)> {
         ("datagrams = udp", flow.datagrams, decode.udp),
         ("payload of TCP = the rows of flows", flow.tcp_bytes, bytes),
         ("nothing is held at the end", flow.held + flow.held_segments, 0),
-        ("datagrams = delivered + copied", flow.datagrams, flow.datagrams_delivered + flow.datagrams_copied),
+        (
+            "datagrams = delivered + copied + shed",
+            flow.datagrams,
+            flow.datagrams_delivered + flow.datagrams_copied + flow.shed_datagrams,
+        ),
         (
             "flows opened = closed",
             flow.tcp_opened + flow.udp_opened,

@@ -35,8 +35,8 @@ struct Questions(Vec<Question>);
 #[derive(Debug)]
 struct Resources(Vec<Resource>);
 
-/// Makes the message of what was parsed.
-pub(super) fn build(parsed: Parsed) -> Message {
+/// Makes the message of what was parsed, and of what the capture `cut`.
+pub(super) fn build(parsed: Parsed, cut: bool) -> Message {
     let key = Key { id: u64::from(parsed.id), about: parsed.questions.first().map(Question::digest) };
     let questions = Questions(parsed.questions);
     let (role, payload): (_, Box<dyn Part>) = if parsed.response {
@@ -55,6 +55,7 @@ pub(super) fn build(parsed: Parsed) -> Message {
     let error = parsed.broken.map(|broken| Fault {
         kind: FaultKind::Dissection,
         message: match broken {
+            Broken::Short if cut => "the capture kept only the beginning of the DNS message",
             Broken::Short => "the DNS message is shorter than its counts say",
             Broken::Bad => "a record of the DNS message is not well-formed",
         },

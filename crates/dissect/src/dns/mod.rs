@@ -69,7 +69,7 @@ impl Dissector for Dns {
         if self.transport == Transport::Udp {
             return Ok(Step::Message {
                 consumed: input.len(),
-                message: message::build(parser::parse(input)?),
+                message: message::build(parser::parse(input, scene.cut > 0)?, scene.cut > 0),
             });
         }
         let adrift = self.adrift(direction);
@@ -100,8 +100,8 @@ impl Dissector for Dns {
         let Some(bytes) = rest.get(..len) else {
             return Ok(Step::NeedMore { at_least: 2 + len });
         };
-        match parser::parse(bytes) {
-            Ok(parsed) => Ok(Step::Message { consumed: 2 + len, message: message::build(parsed) }),
+        match parser::parse(bytes, false) {
+            Ok(parsed) => Ok(Step::Message { consumed: 2 + len, message: message::build(parsed, false) }),
             Err(error) => {
                 *self.adrift(direction) = true;
                 Err(error)

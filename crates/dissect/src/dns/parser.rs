@@ -5,7 +5,7 @@
 
 use std::{
     fmt::Write,
-    hash::{DefaultHasher, Hash, Hasher},
+    hash::{DefaultHasher, Hasher},
     net::IpAddr,
 };
 
@@ -116,10 +116,14 @@ impl Question {
     /// What a response repeats; a resolver may play with the case of letters (draft "0x20").
     pub(super) fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        for byte in self.name.bytes() {
-            hasher.write_u8(byte.to_ascii_lowercase());
+        let mut lower = [0; 64];
+        for piece in self.name.as_bytes().chunks(lower.len()) {
+            let lower = lower.get_mut(..piece.len()).unwrap_or_default();
+            lower.copy_from_slice(piece);
+            lower.make_ascii_lowercase();
+            hasher.write(lower);
         }
-        (self.kind, self.class).hash(&mut hasher);
+        hasher.write_u32(u32::from(self.kind) << 16 | u32::from(self.class));
         hasher.finish()
     }
 }
@@ -150,7 +154,7 @@ pub(super) fn probe(bytes: &[u8], whole: bool, datagram: bool) -> Probe {
         }
     }
     let role = if header.response() { Role::Response } else { Role::Request };
-    let parsed = parse(bytes);
+    let parsed = parse(bytes, false);
     if let Ok(Some(first)) = parsed.as_ref().map(|parsed| parsed.answers.first())
         && is_netbios(first.kind, &first.name)
     {
@@ -181,8 +185,9 @@ fn is_netbios(kind: u16, name: &str) -> bool {
     matches!(kind, 32 | 33) && label.len() == 32 && label.bytes().all(|byte| (b'A'..=b'P').contains(&byte))
 }
 
-/// Parses one message. Records after one whose end is not known are missing.
-pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, DissectError> {
+/// Parses one message. Records after one whose end is not known are missing; of one that the capture `cut` there may be
+/// nothing but its header.
+pub(super) fn parse(bytes: &[u8], cut: bool) -> Result<Parsed, DissectError> {
     let mut cursor = Cursor::new(bytes);
     let header = Header::read(&mut cursor).ok_or(DissectError::malformed("shorter than a header"))?;
     let [n_questions, n_answers, n_authorities, n_additionals] = header.counts;
@@ -198,12 +203,19 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, DissectError> {
         broken: None,
     };
     for index in 0..n_questions {
+        let start = cursor;
         match Question::read(&mut cursor) {
             Ok(question) => parsed.questions.push(question),
-            Err(_) if index == 0 => return Err(DissectError::malformed("no question can be read")),
+            Err(broken) if index == 0 && !(cut && broken == Broken::Short) => {
+                return Err(DissectError::malformed("no question can be read"));
+            }
             Err(broken) => {
                 parsed.broken = Some(broken);
-                return Ok(parsed);
+                // What follows a name that cannot be read can be, as long as its end can be found.
+                cursor = start;
+                if broken == Broken::Short || pass_name(&mut cursor).and_then(|()| cursor.u32()).is_none() {
+                    return Ok(parsed);
+                }
             }
         }
     }
@@ -214,7 +226,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, DissectError> {
         for _ in 0..count {
             match resource(&mut cursor) {
                 Ok(Framed { resource, upper_code, bad }) => {
-                    section.push(resource);
+                    section.extend(resource);
                     parsed.code |= upper_code;
                     parsed.broken = parsed.broken.or(bad.then_some(Broken::Bad));
                 }
@@ -230,7 +242,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, DissectError> {
 
 /// A record whose length is known, whatever its data.
 struct Framed {
-    resource: Resource,
+    /// `None` if its name is not well-formed.
+    resource: Option<Resource>,
     /// The upper bits of the response code if it is OPT (RFC 6891 §6.1.3).
     upper_code: u16,
     /// Its data is not what its type says, and not shown.
@@ -238,7 +251,14 @@ struct Framed {
 }
 
 fn resource(cursor: &mut Cursor<'_>) -> Result<Framed, Broken> {
-    let name = name(cursor)?;
+    let start = *cursor;
+    let name = match name(cursor) {
+        Err(Broken::Bad) => {
+            *cursor = start;
+            pass_name(cursor).map(|()| None).ok_or(Broken::Bad)?
+        }
+        name => Some(name?),
+    };
     let kind = cursor.u16().ok_or(Broken::Short)?;
     let class = cursor.u16().ok_or(Broken::Short)?;
     let ttl = cursor.u32().ok_or(Broken::Short)?;
@@ -250,8 +270,8 @@ fn resource(cursor: &mut Cursor<'_>) -> Result<Framed, Broken> {
     let mut inner = Cursor::new(cursor.whole());
     inner.move_to(start);
     let data = data(kind, bytes, &mut inner).filter(|_| inner.at() <= cursor.at());
-    let bad = data.is_none();
-    let resource = Resource { name, kind, class, ttl, data: data.unwrap_or(Data::Other) };
+    let bad = data.is_none() || name.is_none();
+    let resource = name.map(|name| Resource { name, kind, class, ttl, data: data.unwrap_or(Data::Other) });
     Ok(Framed { resource, upper_code: upper_code << 4, bad })
 }
 
@@ -359,6 +379,18 @@ fn name(cursor: &mut Cursor<'_>) -> Result<Box<str>, Broken> {
         cursor.move_to(at.at());
     }
     Ok(out.into())
+}
+
+/// Passes over a name, whatever it is, if its end can be found.
+fn pass_name(cursor: &mut Cursor<'_>) -> Option<()> {
+    loop {
+        match cursor.u8()? {
+            0 => return Some(()),
+            size @ 1..=63 => drop(cursor.take(usize::from(size))?),
+            192.. => return cursor.u8().map(|_| ()),
+            _ => return None,
+        }
+    }
 }
 
 fn push_label(out: &mut String, label: &[u8]) {

@@ -3,7 +3,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::testing::{
-    Ends, Event, Lost, MIDSTREAM, Pause, TCP, ToClient, UDP, answers, asks, cut, damaged, run, timeless,
+    Cut, Ends, Event, Lost, MIDSTREAM, Pause, TCP, ToClient, ToServer, UDP, answers, asks, cut, damaged, run,
+    timeless,
 };
 
 const A: u16 = 1;
@@ -201,6 +202,65 @@ fn what_is_broken_is_shown_as_far_as_it_goes() {
     let outcome =
         run(UDP, &[asks(query(1, "a.x", 5)), answers(response(1, "a.x", 5, 0, &[record(5, &long)]))]);
     assert_eq!(outcome.entries[0]["error"]["type"], json!(0));
+}
+
+#[test]
+fn what_follows_a_name_that_is_too_long() {
+    let long = [[vec![63], vec![b'?'; 63]].concat().repeat(5), vec![0]].concat();
+    let question = |name: &[u8]| [name, &[0, 1, 0, 1]].concat();
+    let mut answer =
+        [header(1, 0x8180, [2, 1, 0, 0]), question(&name("a.x")), question(&long), ip(1)].concat();
+    let entry = &run(UDP, &[asks(query(1, "a.x", A)), answers(&answer)]).entries[0];
+    assert_eq!(entry["response"]["answers"][0]["ip"], json!("10.0.0.1"));
+    assert_eq!((&entry["flags"]["truncated"], &entry["error"]["type"]), (&json!(true), &json!(0)));
+    // The same of a record: it is left out, and what follows is not.
+    let bad = [&long[..], &ip(9)[2..]].concat();
+    let pointing = [&[1, b'a', 0xc0, 0xff], &ip(9)[2..]].concat();
+    for bad in [bad, pointing] {
+        answer = response(1, "a.x", A, 0, &[ip(1), bad, ip(2)]);
+        let entry = &run(UDP, &[asks(query(1, "a.x", A)), answers(&answer)]).entries[0];
+        let ips: Vec<_> =
+            entry["response"]["answers"].as_array().unwrap().iter().map(|it| &it["ip"]).collect();
+        assert_eq!(
+            (ips, &entry["flags"]["truncated"]),
+            (vec![&json!("10.0.0.1"), &json!("10.0.0.2")], &json!(true))
+        );
+    }
+}
+
+#[test]
+fn what_the_capture_cut_is_shown_and_flagged() {
+    let asked = query(1, "host.example.org", A);
+    let answer = response(1, "host.example.org", A, 3, &[ip(1), ip(2)]);
+    // How much of the answer was kept, and how many of its records and questions that is. The second one is of a flow
+    // that is known already, so that nothing need be guessed.
+    for (kept, n_answers) in
+        [(answer.len(), 2), (answer.len() - 1, 1), (answer.len() - 17, 0), (20, 0), (12, 0)]
+    {
+        let cut = 40 + (answer.len() - kept) as u32;
+        let events = [asks(&asked), Cut(ToClient, answer[..kept].to_vec(), cut)];
+        let outcome = run(UDP, &events);
+        let entry = &outcome.entries[0];
+        let records = entry["response"]["answers"].as_array().map_or(0, Vec::len);
+        assert_eq!(
+            (records, &entry["response"]["code"]),
+            (n_answers, &json!("Non-Existent Domain")),
+            "{kept}"
+        );
+        assert_eq!((&entry["flags"]["truncated"], &entry["flags"]["gap"]), (&json!(true), &json!(cut)));
+        assert_eq!(entry["responseSize"], json!(answer.len() + 40), "as it was sent");
+        assert_eq!((outcome.counters.malformed, outcome.counters.truncated), (0, 1));
+    }
+    // Less than a header: nothing can be shown, and that is told.
+    let outcome = run(UDP, &[asks(&asked), Cut(ToClient, answer[..11].to_vec(), 50)]);
+    assert_eq!((&outcome.entries[0]["response"], outcome.counters.malformed), (&Value::Null, 0));
+    assert_eq!((outcome.counters.heads_unfinished, outcome.counters.bytes_unfinished), (1, 11));
+    // The question was cut too; and the first datagram of a flow.
+    let outcome = run(UDP, &[Cut(ToServer, asked[..asked.len() - 2].to_vec(), 2), answers(&answer)]);
+    assert_eq!(lines(&outcome.entries), ["- Non-Existent Domain"], "a cut question may be anything");
+    let outcome = run(UDP, &[Cut(ToServer, asked.clone(), 11), answers(&answer)]);
+    assert_eq!(lines(&outcome.entries), ["host.example.org Non-Existent Domain"]);
+    assert_eq!(outcome.entries[0]["flags"]["truncated"], json!(true));
 }
 
 #[test]

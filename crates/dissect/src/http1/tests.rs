@@ -467,6 +467,22 @@ fn contradicted_bytes_are_flagged_where_they_may_be() {
 }
 
 #[test]
+fn contradictions_that_come_too_late_are_counted() {
+    for (events, late) in [
+        (vec![asks(GET), Contradicted(ToServer), answers(OK)], 0),
+        (vec![asks(GET), Contradicted(ToServer), Contradicted(ToServer), answers(OK)], 0),
+        (vec![asks(GET), answers(&OK[..20]), Contradicted(ToClient), answers(&OK[20..])], 0),
+        (vec![asks(GET), answers(OK), Contradicted(ToClient), Contradicted(ToServer)], 2),
+        (vec![asks(GET), answers(OK), asks(GET_B), Contradicted(ToClient), answers(OK)], 1),
+        // Nothing was shown of it.
+        (vec![asks("\x01\x02"), Contradicted(ToServer)], 0),
+    ] {
+        let counters = run(TCP, &events).counters;
+        assert_eq!(counters.contradicted_late, late, "{events:?}");
+    }
+}
+
+#[test]
 fn a_capture_that_begins_in_the_middle() {
     let tail = "of a body, HTTP/1.1 200 OK\r\n\r\n and more";
     let next = [asks(GET), answers(OK)];

@@ -1,7 +1,7 @@
 //! IP fragments, joined as Linux joins them: a fragment that only repeats is ignored, one that overlaps otherwise
 //! spoils its whole datagram (RFC 5722; Linux does so for IPv4 too, since 4.20).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -48,6 +48,9 @@ pub(super) struct Fragments {
     datagrams: MixedMap<Identity, Datagram>,
     /// Oldest first.
     births: BTreeMap<u64, Identity>,
+    /// The same of each sender.
+    births_of: BTreeSet<(IpAddr, u64)>,
+    senders: MixedMap<IpAddr, Held>,
     born: u64,
     bytes: usize,
     now: Timestamp,
@@ -55,6 +58,13 @@ pub(super) struct Fragments {
     byte_limit: usize,
     fragment_limit: u64,
     wait: Duration,
+}
+
+/// What one sender has waiting.
+#[derive(Default)]
+struct Held {
+    datagrams: usize,
+    bytes: usize,
 }
 
 struct Datagram {
@@ -79,6 +89,8 @@ impl Fragments {
         Self {
             datagrams: MixedMap::default(),
             births: BTreeMap::new(),
+            births_of: BTreeSet::new(),
+            senders: MixedMap::default(),
             born: 0,
             bytes: 0,
             now: Timestamp(i64::MIN),
@@ -99,19 +111,24 @@ impl Fragments {
         self.now = self.now.max(at);
         let (born, now) = (self.born, self.now);
         let datagram = self.datagrams.entry(identity).or_insert_with(|| Datagram::new(born, now));
+        let sender = self.senders.entry(identity.src).or_default();
         if datagram.birth == born {
             self.born += 1;
             self.births.insert(born, identity);
+            self.births_of.insert((identity.src, born));
+            sender.datagrams += 1;
         }
         let before = datagram.bytes.len();
         let verdict = datagram.add(fragment, self.fragment_limit);
-        self.bytes += datagram.bytes.len() - before;
+        let more = datagram.bytes.len() - before;
+        self.bytes += more;
+        sender.bytes += more;
         match verdict {
             Verdict::Kept => {
                 if let Some(joined) = self.join(&identity, counters) {
                     return Outcome::Whole(joined);
                 }
-                self.make_room(counters);
+                self.make_room(identity.src, counters);
                 Outcome::Not(reason!(fragment_held))
             }
             Verdict::Ignored(reason) => {
@@ -149,9 +166,17 @@ impl Fragments {
     }
 
     /// The newest is the one at hand and always has room: the limits are never below the size of one.
-    fn make_room(&mut self, counters: &mut DecodeCounters) {
+    ///
+    /// A sender that has more than a quarter of the room makes room from its own, so that it cannot drive out others.
+    fn make_room(&mut self, sender: IpAddr, counters: &mut DecodeCounters) {
         while self.datagrams.len() > self.datagram_limit || self.bytes > self.byte_limit {
-            let Some((_, &oldest)) = self.births.first_key_value() else { return };
+            let greedy = self.senders.get(&sender).is_some_and(|held| {
+                let much = held.datagrams > self.datagram_limit / 4 || held.bytes > self.byte_limit / 4;
+                held.datagrams > 1 && much
+            });
+            let own = self.births_of.range((sender, 0)..).next().filter(|_| greedy).map(|&(_, birth)| birth);
+            let oldest = own.or_else(|| self.births.keys().next().copied());
+            let Some(oldest) = oldest.and_then(|birth| self.births.get(&birth).copied()) else { return };
             counters.held_evicted += self.remove(&oldest).map_or(0, |datagram| datagram.fragments);
         }
     }
@@ -159,7 +184,15 @@ impl Fragments {
     fn remove(&mut self, identity: &Identity) -> Option<Datagram> {
         let datagram = self.datagrams.remove(identity)?;
         self.births.remove(&datagram.birth);
+        self.births_of.remove(&(identity.src, datagram.birth));
         self.bytes -= datagram.bytes.len();
+        if let Some(held) = self.senders.get_mut(&identity.src) {
+            held.datagrams -= 1;
+            held.bytes -= datagram.bytes.len();
+            if held.datagrams == 0 {
+                self.senders.remove(&identity.src);
+            }
+        }
         Some(datagram)
     }
 }

@@ -372,6 +372,29 @@ fn fragments_are_bounded() {
     assert_eq!(waits, 0);
 }
 
+#[test]
+fn a_sender_of_many_fragments_drives_out_its_own() {
+    for limits in [
+        Limits { datagrams: 20, ..Limits::default() },
+        // In bytes: a fragment takes what lies before it too.
+        Limits { datagram_bytes: 20 * 65_000, ..Limits::default() },
+    ] {
+        let mut decoder = Decoder::new(&limits);
+        let mut feed = |bytes: &[u8]| {
+            let frame =
+                Frame { ordinal: 1, at: Timestamp(0), interface: 0, link_type: RAW, wire_len: 0, bytes };
+            decoder.decode(&frame).is_some()
+        };
+        let quiet = udp(1, b"quiet payload of some bytes");
+        assert!(!feed(&ipv4_fragment(1, 17, MORE, &quiet[..16])));
+        for protocol in 18..=217 {
+            assert!(!feed(&ipv4_fragment(9, protocol, MORE | 8000, &[0; 16])));
+        }
+        assert!(feed(&ipv4_fragment(1, 17, 2, &quiet[16..])), "the other sender's datagram became whole");
+        assert!(decoder.counters().held_evicted >= 180);
+    }
+}
+
 /// Every frame is in one row, and every fragment that was held came to an end or waits.
 fn assert_closed(decoder: &Decoder) {
     let mut outcomes = 0;

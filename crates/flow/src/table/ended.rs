@@ -20,12 +20,16 @@ impl Ended {
         Self { flows: MixedMap::default(), oldest: VecDeque::new(), limit, keep }
     }
 
-    pub(super) fn note(&mut self, key: FlowKey, now: Timestamp, ends: [Option<u32>; 2]) {
+    /// Remembers a flow. Gives how many others were forgotten to make room.
+    pub(super) fn note(&mut self, key: FlowKey, now: Timestamp, ends: [Option<u32>; 2]) -> u64 {
         self.flows.insert(key, (now, ends));
         self.oldest.push_back((now, key));
+        let mut forgotten = 0;
         while self.oldest.len() > self.limit {
             self.forget_oldest();
+            forgotten += 1;
         }
+        forgotten
     }
 
     pub(super) fn tick(&mut self, now: Timestamp) {

@@ -2,11 +2,16 @@
 
 mod ended;
 mod order;
+mod shed;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
+
 use ended::Ended;
 use order::{Order, Roster};
+pub use shed::Share;
+use shed::Shed;
 
 use crate::counters::FlowCounters;
 use crate::handler::{Close, Closing, Direction, FlowHandler, Opening};
@@ -22,7 +27,10 @@ use crate::udp::Udp;
 /// It closes flows in three ways. *Expiry*, only at ticks: each kind of flow has its idle time, kept to a second.
 /// *Succession*: the ports are used for another connection. *Eviction*, when there are [`Limits::flows`]: first those
 /// that are over anyway; then, while they are more than a quarter of all, the oldest of those that never delivered
-/// anything (a flood of half-open flows can thus only evict itself); then the one that was silent for the longest.
+/// anything (a flood of half-open flows can thus only evict itself); then, where the client of the new flow has more than
+/// a quarter of them, one of that client's own; then the one that was silent for the longest.
+///
+/// Under overload it [sheds](FlowTable::shed) new flows, which are counted and make no room for themselves.
 pub struct FlowTable<H: FlowHandler> {
     limits: Limits,
     counters: FlowCounters,
@@ -35,7 +43,12 @@ pub struct FlowTable<H: FlowHandler> {
     waiting: Roster,
     /// Flows with bytes behind a hole.
     holed: Roster,
+    /// Where the next sample of flows, and of those with holes, is taken.
+    sampled: usize,
     ended: Ended,
+    shed: Shed,
+    /// Of the flows that begin now.
+    share: Share,
     now: Timestamp,
 }
 
@@ -65,6 +78,9 @@ enum Kind {
 /// How exactly idle times are kept: a flow moves in its list once per second at most.
 const GRAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// How many flows are looked at to find one that makes room.
+const SAMPLE: usize = 16;
+
 impl<H: FlowHandler> FlowTable<H> {
     /// A table that keeps within `limits`.
     pub fn new(limits: &Limits) -> Self {
@@ -77,7 +93,10 @@ impl<H: FlowHandler> FlowTable<H> {
             order: Order::new(),
             waiting: Roster::default(),
             holed: Roster::default(),
+            sampled: 0,
             ended: Ended::new(limits.ended, limits.tcp_remember),
+            shed: Shed::new(),
+            share: Share::NONE,
             now: Timestamp(i64::MIN),
         }
     }
@@ -92,8 +111,9 @@ impl<H: FlowHandler> FlowTable<H> {
             }
             Layer4::Datagram => {
                 self.counters.datagrams += 1;
-                let slot = match self.index.get(&packet.key) {
-                    Some(&slot) => slot,
+                let slot = match self.index.get(&packet.key).copied() {
+                    Some(slot) => slot,
+                    None if self.is_shed(packet) => return,
                     None => self.open(packet, packet.from_low, false, State::Udp(Udp::new()), handler),
                 };
                 self.pass(slot, packet, handler);
@@ -105,6 +125,7 @@ impl<H: FlowHandler> FlowTable<H> {
     pub fn tick(&mut self, ordinal: Ordinal, now: Timestamp, handler: &mut H) {
         self.now = self.now.max(now);
         self.ended.tick(self.now);
+        self.shed.tick(self.now, &self.limits);
         let moment = Moment { ordinal, at: self.now };
         for idx in (0..self.holed.len()).rev() {
             if let Some(slot) = self.holed.at(idx) {
@@ -144,6 +165,12 @@ impl<H: FlowHandler> FlowTable<H> {
         }
     }
 
+    /// From now on this share of new flows is shed. One that is shed stays so until it ends or falls silent, and one
+    /// that is not is read to its end, whatever the share is then.
+    pub fn shed(&mut self, share: Share) {
+        self.share = share;
+    }
+
     /// What became of the packets so far.
     pub fn counters(&self) -> &FlowCounters {
         &self.counters
@@ -171,7 +198,9 @@ impl<H: FlowHandler> FlowTable<H> {
         }
         let slot = match found {
             Some(slot) => slot,
+            None if self.shed.follow(packet, self.now) => return self.count_shed(packet),
             None if self.is_stray(packet, fields) => return,
+            None if self.share.includes(&packet.key) => return self.begin_shed(packet),
             None => {
                 let is_answer = fields.syn() && fields.ack();
                 let state = State::Tcp(Box::new(Tcp::new()));
@@ -179,7 +208,41 @@ impl<H: FlowHandler> FlowTable<H> {
             }
         };
         self.pass(slot, packet, handler);
-        self.bound_held(packet, handler);
+        self.bound_held(slot, packet, handler);
+    }
+
+    /// Whether a datagram of no open flow is shed; if so, it is counted.
+    fn is_shed(&mut self, packet: &Packet<'_>) -> bool {
+        if self.shed.follow(packet, self.now) {
+            self.count_shed(packet);
+            return true;
+        }
+        let shed = self.share.includes(&packet.key);
+        if shed {
+            self.begin_shed(packet);
+        }
+        shed
+    }
+
+    fn begin_shed(&mut self, packet: &Packet<'_>) {
+        self.counters.shed_flows += 1;
+        self.counters.shed_forgotten += self.shed.begin(packet, self.now, &self.limits);
+        self.count_shed(packet);
+    }
+
+    fn count_shed(&mut self, packet: &Packet<'_>) {
+        let len = packet.payload.len() as u64;
+        match packet.layer4 {
+            Layer4::Segment(_) => {
+                self.counters.tcp_bytes += len;
+                self.counters.shed_segments += 1;
+                self.counters.shed_bytes += len;
+            }
+            Layer4::Datagram => {
+                self.counters.shed_datagrams += 1;
+                self.counters.shed_datagram_bytes += len;
+            }
+        }
     }
 
     /// Whether nothing is to be opened for a segment without a flow; if so, it is counted.
@@ -211,7 +274,7 @@ impl<H: FlowHandler> FlowTable<H> {
     ) -> u32 {
         let moment = Moment { ordinal: packet.ordinal, at: packet.at };
         while self.index.len() >= self.limits.flows.max(1)
-            && let Some(slot) = self.victim()
+            && let Some(slot) = self.victim(if client_is_low { packet.key.low } else { packet.key.high }.ip)
         {
             self.close(slot, Close::Evicted, moment, handler);
         }
@@ -273,14 +336,31 @@ impl<H: FlowHandler> FlowTable<H> {
         }
     }
 
-    /// Gives up holes while too much waits behind holes in the shard.
-    fn bound_held(&mut self, packet: &Packet<'_>, handler: &mut H) {
+    /// Gives up holes while too much waits behind holes in the shard: of the flow at hand, or of another of a few that
+    /// holds more. Who holds much is thus met soon, and who holds little seldom, without a look at all.
+    fn bound_held(&mut self, slot: u32, packet: &Packet<'_>, handler: &mut H) {
         let moment = Moment { ordinal: packet.ordinal, at: packet.at };
         while self.counters.held > self.limits.shard_bytes
             || self.counters.held_segments > self.limits.shard_segments
         {
-            let Some(slot) = self.holed.at(0) else { return };
+            let some = (0..SAMPLE.min(self.holed.len()))
+                .filter_map(|step| self.holed.at(self.sampled.wrapping_add(step) % self.holed.len()));
+            let heaviest = some.chain([slot]).map(|slot| (self.held_of(slot), slot)).max();
+            self.sampled = self.sampled.wrapping_add(SAMPLE);
+            // What the packet at hand added can be given up, so that this ends within the limits.
+            let Some((1.., slot)) = heaviest else { return };
             self.with(slot, moment, handler, Tcp::force);
+        }
+    }
+
+    /// What waits behind holes of a flow, in bytes; a segment counts for some whatever it carries.
+    fn held_of(&self, slot: u32) -> u64 {
+        match self.flows.get(slot as usize) {
+            Some(Some(entry)) => match &entry.state {
+                State::Tcp(tcp) => tcp.held(),
+                State::Udp(_) => 0,
+            },
+            _ => 0,
         }
     }
 
@@ -299,8 +379,9 @@ impl<H: FlowHandler> FlowTable<H> {
         self.waiting.set(slot, handler.waits(&entry.flow));
     }
 
-    /// Which flow makes room for another.
-    fn victim(&self) -> Option<u32> {
+    /// Which flow makes room for another of this client.
+    fn victim(&mut self, client: IpAddr) -> Option<u32> {
+        let greedy = self.own_of_greedy(client);
         let oldest = |kinds: &[Kind]| {
             kinds
                 .iter()
@@ -312,8 +393,23 @@ impl<H: FlowHandler> FlowTable<H> {
         let n_unproven: usize = unproven.iter().map(|&kind| self.order.len(kind as usize)).sum();
         oldest(&[Kind::Closing])
             .or_else(|| (n_unproven > self.limits.flows / 4).then(|| oldest(&unproven)).flatten())
+            .or(greedy)
             .or_else(|| oldest(&[Kind::Tcp, Kind::Udp]))
             .or_else(|| oldest(&unproven))
+    }
+
+    /// If more than a quarter of a sample of the flows are this client's: that of them which was silent for the longest.
+    fn own_of_greedy(&mut self, client: IpAddr) -> Option<u32> {
+        let (all, from) = (self.flows.len(), self.sampled);
+        self.sampled = from.wrapping_add(SAMPLE);
+        let slots = (0..SAMPLE.min(all)).map(|step| (from.wrapping_add(step) % all) as u32);
+        let is_own = |slot: &u32| {
+            let entry = self.flows.get(*slot as usize).and_then(Option::as_deref);
+            entry.is_some_and(|it| if it.client_is_low { it.key.low } else { it.key.high }.ip == client)
+        };
+        let own: Vec<u32> = slots.filter(is_own).collect();
+        let longest = own.iter().filter_map(|&slot| Some((self.order.place(slot)?.1, slot))).min();
+        longest.filter(|_| own.len() > SAMPLE.min(all) / 4).map(|(_, slot)| slot)
     }
 
     fn close(&mut self, slot: u32, why: Close, moment: Moment, handler: &mut H) {
@@ -325,7 +421,7 @@ impl<H: FlowHandler> FlowTable<H> {
                 why = over;
                 let [client, server] = tcp.ends();
                 let ends = if entry.client_is_low { [client, server] } else { [server, client] };
-                self.ended.note(entry.key, self.now, ends);
+                self.counters.ended_forgotten += self.ended.note(entry.key, self.now, ends);
             }
         }
         *match why {
@@ -383,6 +479,7 @@ impl<F> Entry<F> {
 }
 
 impl Kind {
+    /// Those that are missed least first.
     const ALL: [Self; 5] = [Self::Closing, Self::UnprovenTcp, Self::UnprovenUdp, Self::Tcp, Self::Udp];
 
     fn idle(self, limits: &Limits) -> std::time::Duration {

@@ -120,6 +120,11 @@ impl Half {
         self.fin.is_some()
     }
 
+    /// What waits behind a hole, in bytes and 64 for each segment.
+    pub(super) fn held(&self) -> u64 {
+        self.queue.n_bytes() + 64 * self.queue.n_segments() as u64
+    }
+
     pub(super) fn has_hole(&self) -> bool {
         self.hole.is_some()
     }

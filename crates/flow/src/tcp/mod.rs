@@ -146,6 +146,11 @@ impl Tcp {
         self.to_client.watch(out);
     }
 
+    /// What waits behind holes, in bytes; a segment counts for some whatever it carries.
+    pub(crate) fn held(&self) -> u64 {
+        self.to_server.held() + self.to_client.held()
+    }
+
     /// Looks at holes that time may have turned into gaps.
     pub(crate) fn tick<H: FlowHandler>(&mut self, out: &mut Outlet<'_, H>) {
         self.to_server.age(out);

@@ -24,6 +24,7 @@ pub(super) async fn front(State(hub): State<Arc<Hub>>) -> String {
         "This is the hub of Kubeshark. To watch traffic, send it a filter (an empty one selects everything):\n\n  \
          wscat --connect ws://{at}/api/wsFull -x 'http and response.status == 500' -w 1000\n\n\
          http://{at}/api/status          how the hub and its workers are\n\
+         http://{at}/api/ledger          where every packet, byte, flow and message ended\n\
          http://{at}/api/query/validate  whether ?q=… is a filter\n\
          http://{at}/metrics             numbers for Prometheus\n"
     )

@@ -3,6 +3,7 @@
 mod about;
 mod complete;
 mod item;
+mod ledger;
 mod status;
 mod validate;
 
@@ -33,6 +34,7 @@ pub(crate) fn router(hub: Hub, hosts: Hosts, shutdown: Shutdown) -> Router {
     let traffic = Router::new()
         .route("/echo", get(about::echo))
         .route("/item/{worker}/{id}", get(item::item))
+        .route("/ledger", get(ledger::ledger))
         .route("/metadata/version", get(about::version))
         .route("/query/complete", get(complete::complete))
         .route("/query/validate", get(validate::validate))

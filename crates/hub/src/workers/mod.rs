@@ -10,7 +10,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use api::messages::SubscriptionId;
@@ -50,6 +50,8 @@ pub(crate) struct State {
     pub(crate) error: Option<String>,
     /// What it last said of itself.
     pub(crate) status: serde_json::Value,
+    /// When it said that.
+    pub(crate) said: Option<Instant>,
 }
 
 /// Who a worker says that it is.
@@ -96,6 +98,7 @@ impl Worker {
                 identity: None,
                 error: None,
                 status: serde_json::Value::Null,
+                said: None,
             }),
             due: Mutex::new(None),
             news: Notify::new(),
@@ -159,7 +162,8 @@ impl Worker {
     }
 
     fn said(&self, status: serde_json::Value) {
-        lock(&self.state).status = status;
+        let mut state = lock(&self.state);
+        (state.status, state.said) = (status, Some(Instant::now()));
     }
 
     fn count(&self, received: u64, repeated: u64) {

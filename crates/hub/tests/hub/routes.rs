@@ -1,9 +1,10 @@
 //! What the hub answers to plain requests.
 
+use api::messages::FromWorker;
 use serde_json::json;
 
 use crate::{
-    client::{Client, connected, get, hub_of, json, quick},
+    client::{Client, connected, get, hub_of, json, quick, status_when},
     fake::Fake,
 };
 
@@ -126,4 +127,34 @@ async fn a_worker_that_accepts_and_does_not_answer_is_named() {
     let (status, body) = get(hub.address, &format!("/item/{worker}/000000000001.pcap-0")).await;
     assert_eq!(status, 504, "{body}");
     assert!(body.contains(&worker) && body.contains("no answer within 200ms"), "{body}");
+}
+
+#[tokio::test]
+async fn the_ledgers_of_all_workers_and_their_sum() {
+    let (first, second) = (Fake::start([]).await, Fake::start([]).await);
+    let hub = hub_of(&[&first, &second], quick()).await;
+    let silent = json(hub.address, "/api/ledger").await;
+    assert_eq!((&silent["sum"], &silent["workers"][0]["ledger"]), (&json!({}), &json!(null)), "{silent}");
+    for (worker, packets) in [(&first, 3), (&second, 4)] {
+        let status = json!({ "ledger": { "capture": { "packets": packets }, "flow": { "open": 1 } } });
+        worker.say(&FromWorker::Status { status });
+    }
+    status_when(hub.address, |status| (0..2).all(|n| status["workers"][n]["status"].is_object())).await;
+    first.stop();
+    connected(hub.address, 0, false).await;
+    // The last word of a worker that is away still counts.
+    for path in ["/ledger", "/api/ledger"] {
+        let ledger = json(hub.address, path).await;
+        assert_eq!(ledger["sum"], json!({ "capture": { "packets": 7 }, "flow": { "open": 2 } }));
+        let workers = ledger["workers"].as_array().unwrap();
+        for (worker, fake) in workers.iter().zip([&first, &second]) {
+            assert_eq!(
+                (&worker["node"], &worker["address"]),
+                (&json!("reef"), &json!(fake.address.to_string()))
+            );
+            assert!(worker["ageSeconds"].as_f64().is_some_and(|age| age >= 0.0), "{worker}");
+        }
+        assert_eq!([&workers[0]["connected"], &workers[1]["connected"]], [&json!(false), &json!(true)]);
+        assert_eq!(workers[1]["ledger"]["capture"]["packets"], 4);
+    }
 }

@@ -5,7 +5,13 @@ use super::{
     value::{Sort, duration, timestamp},
 };
 use crate::{
-    Options, compile::Compiler, error::Fault, explain::Field, lookup::Path, nearest, parser, regexes::Regexes,
+    Options,
+    compile::{Compiler, Reads},
+    error::Fault,
+    explain::Field,
+    lookup::Path,
+    nearest, parser,
+    regexes::Regexes,
 };
 use std::ops::Range;
 
@@ -15,6 +21,7 @@ const NESTED: usize = 2;
 pub(super) struct Checker<'o> {
     options: &'o Options<'o>,
     regexes: Regexes,
+    pub(super) reads: Reads,
     pub(super) variables: Vec<Bound>,
     /// Where each was first read.
     spans: Vec<Range<usize>>,
@@ -45,7 +52,14 @@ const FUNCTIONS: &[&str] = &[
 
 impl<'o> Checker<'o> {
     pub(super) fn new(options: &'o Options<'o>, regexes: Regexes) -> Self {
-        Checker { options, regexes, variables: Vec::new(), spans: Vec::new(), bound: Vec::new() }
+        Checker {
+            options,
+            regexes,
+            reads: Reads::default(),
+            variables: Vec::new(),
+            spans: Vec::new(),
+            bound: Vec::new(),
+        }
     }
 
     /// The paths that the variables read, each at the place that first did.
@@ -68,6 +82,11 @@ impl<'o> Checker<'o> {
 
     pub(super) fn root(&mut self, expr: Expr) -> Result<Expr, Fault> {
         self.truth(expr)
+    }
+
+    /// What the checked query reads beside its record.
+    pub(super) fn reads(&self) -> Reads {
+        Reads { regexes: self.reads.regexes + self.regexes.size(), ..self.reads }
     }
 
     fn truth(&mut self, expr: Expr) -> Result<Expr, Fault> {
@@ -200,7 +219,7 @@ impl<'o> Checker<'o> {
         })
     }
 
-    fn resolve(&self, source: Source, span: &Range<usize>) -> Result<Resolved, Fault> {
+    fn resolve(&mut self, source: Source, span: &Range<usize>) -> Result<Resolved, Fault> {
         let wrong = |what: &str| Fault::new(span.clone(), format!("the host's variable is wrong: {what}"));
         let path = |text: &str| Path::parse(text).map(Path::into_steps).ok_or_else(|| wrong(text));
         Ok(match source {
@@ -210,7 +229,12 @@ impl<'o> Checker<'o> {
             Source::Times(text, _) => Resolved::Paths(vec![path(text)?]),
             Source::Query(query) => {
                 let tree = parser::parse(query)?.ok_or_else(|| wrong(query))?;
-                Resolved::Query(Box::new(Compiler::new(self.options).enclosed(&tree)?))
+                let mut compiler = Compiler::new(self.options);
+                let node = compiler.enclosed(&tree)?;
+                let reads = compiler.reads();
+                self.reads.now |= reads.now;
+                self.reads.regexes += reads.regexes;
+                Resolved::Query(Box::new(node))
             }
         })
     }
@@ -289,10 +313,11 @@ impl<'o> Checker<'o> {
     ) -> Checked {
         let done = |kind, sort| Ok((Expr { kind, span: span.clone() }, sort));
         match (name, object) {
-            ("now", None) if arguments.is_empty() => done(
-                Node2::Do(Function::Time, vec![nanos(self.options.now.saturating_mul(1_000_000))]),
-                Sort::Time,
-            ),
+            ("now", None) if arguments.is_empty() => {
+                self.reads.now = true;
+                let now = self.options.now.saturating_mul(1_000_000);
+                done(Node2::Do(Function::Time, vec![nanos(now)]), Sort::Time)
+            }
             ("timestamp" | "duration", None) => {
                 let [Expr { kind: Node2::Text(text), span: at }] = arguments.as_slice() else {
                     return Err(usage(name, &span));

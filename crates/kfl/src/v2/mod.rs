@@ -12,7 +12,13 @@ mod tests;
 mod value;
 
 use crate::{
-    compile::Options, error::Fault, explain::Field, lexer, path::Step, program::Node, record::Record,
+    compile::{Options, Reads},
+    error::Fault,
+    explain::Field,
+    lexer,
+    path::Step,
+    program::Node,
+    record::Record,
     regexes::Regexes,
 };
 use regex::Regex;
@@ -144,6 +150,7 @@ pub(crate) enum Comprehension {
 pub(crate) struct Program {
     pub(crate) root: Expr,
     pub(crate) variables: Vec<Bound>,
+    pub(crate) reads: Reads,
 }
 
 /// A variable that a program reads, resolved.
@@ -173,7 +180,8 @@ pub(crate) fn compile(text: &str, options: &Options<'_>) -> Result<Option<Progra
     let Some(tree) = parse(text)? else { return Ok(None) };
     let mut checker = check::Checker::new(options, Regexes::default());
     let root = checker.root(tree)?;
-    Ok(Some(Program { root, variables: checker.variables }))
+    let reads = checker.reads();
+    Ok(Some(Program { root, variables: checker.variables, reads }))
 }
 
 /// The query with its parentheses, and the fields that it reads.

@@ -1,12 +1,15 @@
 //! One flow: its bytes become messages, its messages transactions.
 
+mod inbound;
+mod probing;
+
 use api::{Fault, FaultKind};
 use flow::{Close, Closing, Data, Direction, Gap, Ordinal, Timestamp, Transport};
 
+use self::inbound::{Cover, Inbound, Origin, Piece};
 use crate::{
-    Counters, DISSECTORS, Dissector, Limits, Message, Probe, Role, Scene, Step, Transaction,
+    Counters, Dissector, Limits, Message, Role, Scene, Step, Transaction,
     dissector::Ending,
-    inbound::{Cover, Inbound, Origin, Piece},
     pairing::{Loss, Pairing, Sink, Stamped},
 };
 
@@ -78,7 +81,13 @@ impl Session {
         self.silent = false;
         let origin = Origin { at: data.at, overlap: data.overlap, ambiguous: data.ambiguous };
         self.receive(
-            Piece { direction: data.direction, ordinal: data.ordinal, origin, bytes: data.bytes },
+            Piece {
+                direction: data.direction,
+                ordinal: data.ordinal,
+                origin,
+                cut: data.cut,
+                bytes: data.bytes,
+            },
             context,
         );
     }
@@ -97,7 +106,7 @@ impl Session {
                 (inbound.refused, inbound.given_up) = (0, false);
             }
             State::Dissecting { dissector, .. } => {
-                let scene = Scene { limits: context.limits, expected: None };
+                let scene = Scene::of(context.limits);
                 let ending = dissector.gap(direction, gap.len, &rest, &scene);
                 let lost = ending.lost.then_some(Loss::Gap(gap.len));
                 self.settle(direction, &rest, ending, gap.ordinal, context);
@@ -109,18 +118,23 @@ impl Session {
     /// A later copy of bytes that were already delivered differs from them.
     ///
     /// Which message they belong to is not known, so every one of this direction that is not an entry yet is flagged:
-    /// the one being read, and those that wait for their partner.
-    pub fn contradicted(&mut self, direction: Direction) {
+    /// the one being read, and those that wait for their partner. If there is none, that is counted.
+    pub fn contradicted(&mut self, direction: Direction, counters: &mut Counters) {
         let inbound = self.inbound(direction);
-        if !inbound.buffer.is_empty() {
+        let mut flagged = !inbound.buffer.is_empty();
+        if flagged {
             inbound.origin.overlap = true;
             inbound.origin.ambiguous = true;
         }
         if let Some(cover) = &mut inbound.open {
             cover.overlap = true;
             cover.ambiguous = true;
+            flagged = true;
         }
-        self.pairing.contradicted(direction);
+        flagged |= self.pairing.contradicted(direction);
+        if matches!(self.state, State::Dissecting { .. }) && !flagged {
+            counters.contradicted_late += 1;
+        }
     }
 
     /// One side will send no more.
@@ -181,103 +195,6 @@ impl Session {
         }
     }
 
-    fn probe(&mut self, piece: Piece<'_>, context: &mut Context<'_>) {
-        let transport = self.transport;
-        let inbound = self.inbound(piece.direction);
-        if inbound.given_up {
-            context.counters.bytes_unknown += piece.bytes.len() as u64;
-            return;
-        }
-        let old = inbound.buffer.len();
-        if old == 0 {
-            inbound.origin = piece.origin;
-        }
-        let input = if old == 0 {
-            piece.bytes
-        } else {
-            inbound.buffer.extend_from_slice(piece.bytes);
-            // Geometric growth keeps the probing of one-byte segments linear; a line's end may decide at once.
-            if inbound.buffer.len() < inbound.need && !piece.bytes.contains(&b'\n') {
-                return;
-            }
-            &inbound.buffer
-        };
-        let len = input.len();
-        match ask(transport, input, context.limits) {
-            Some((index, Probe::Yes(role))) => {
-                if old > 0 {
-                    inbound.buffer.truncate(old);
-                }
-                self.begin(index, piece, role, context);
-            }
-            Some((_, Probe::Maybe)) if transport == Transport::Tcp && len < context.limits.probe_bytes => {
-                if old == 0 {
-                    inbound.buffer.extend_from_slice(piece.bytes);
-                }
-                inbound.need = if len < 512 { len + 1 } else { len + len / 8 };
-            }
-            _ if old > 0 && (inbound.adrift || inbound.refused > 0) => {
-                // A message may begin where these bytes do.
-                inbound.buffer = Vec::new();
-                context.counters.bytes_unknown += old as u64;
-                self.probe(piece, context);
-            }
-            _ => {
-                context.counters.bytes_unknown += len as u64;
-                self.refuse(piece.direction, context);
-            }
-        }
-    }
-
-    /// No protocol begins like this.
-    fn refuse(&mut self, direction: Direction, context: &mut Context<'_>) {
-        let udp = self.transport == Transport::Udp;
-        let inbound = self.inbound(direction);
-        inbound.buffer = Vec::new();
-        inbound.need = 0;
-        inbound.refused = inbound.refused.saturating_add(1);
-        inbound.given_up = inbound.refused >= context.limits.probe_pieces && (udp || !inbound.adrift);
-        let both = self.to_server.given_up && self.to_client.given_up;
-        let one = self.to_server.given_up || self.to_client.given_up;
-        if both || (udp && one) {
-            self.state = State::Unknown;
-            for inbound in [&mut self.to_server, &mut self.to_client] {
-                context.counters.bytes_unknown += std::mem::take(&mut inbound.buffer).len() as u64;
-            }
-        }
-    }
-
-    fn begin(&mut self, index: usize, piece: Piece<'_>, role: Role, context: &mut Context<'_>) {
-        let Some(spec) = DISSECTORS.get(index) else {
-            return;
-        };
-        self.spoke.get_or_insert(index);
-        let mut dissector = (spec.new)(self.transport, piece.direction, role);
-        let scene = Scene { limits: context.limits, expected: None };
-        let other = piece.direction.reverse();
-        let inbound = self.inbound(other);
-        if inbound.refused > 0 || inbound.adrift {
-            // Whatever this leaves is about bytes from before the protocol was known.
-            dissector.gap(other, 0, &[], &scene);
-        }
-        inbound.need = 0;
-        let waiting = Piece { direction: other, ordinal: piece.ordinal, origin: inbound.origin, bytes: &[] };
-        let waits = !inbound.buffer.is_empty();
-        self.inbound(piece.direction).need = 0;
-        self.state =
-            State::Dissecting { dissector, requests: requests(self.transport, piece.direction, role) };
-        for direction in [Direction::ToServer, Direction::ToClient] {
-            if let Some((len, at)) = self.inbound(direction).lost.take() {
-                self.lose(direction, Some(Loss::Gap(len)), at);
-            }
-        }
-        if waits {
-            self.advance(waiting, context);
-        }
-        // The other direction's bytes may have ended the protocol.
-        self.receive(piece, context);
-    }
-
     fn advance(&mut self, piece: Piece<'_>, context: &mut Context<'_>) {
         let direction = piece.direction;
         let inbound = self.inbound(direction);
@@ -320,6 +237,10 @@ impl Session {
                     buffer.drain(..consumed);
                     inbound.buffer = buffer;
                 }
+            }
+            Stop::Error { .. } if piece.cut > 0 => {
+                context.counters.heads_unfinished += 1;
+                context.counters.bytes_unfinished += rest.len() as u64;
             }
             Stop::Error { limit } => self.abandon(piece, rest, limit, context),
             Stop::Opaque | Stop::Stuck => {
@@ -373,7 +294,7 @@ impl Session {
                 None => self.pairing.expected(direction, begins.at),
                 Some(_) => None,
             };
-            let scene = Scene { limits: context.limits, expected };
+            let scene = Scene { expected, cut: piece.cut, ..Scene::of(context.limits) };
             let (step, message) = match dissector.step(direction, rest, &scene) {
                 Ok(Step::Message { consumed, message }) => (consumed, Some(message)),
                 Ok(Step::Take { consumed }) => (consumed, None),
@@ -401,7 +322,9 @@ impl Session {
             context.counters.bytes_dissected += step as u64;
             inbound.open.get_or_insert_with(|| Cover::new(begins)).extend(step as u64, begins, ends);
             at += step;
-            if let Some(message) = message {
+            if let Some(mut message) = message {
+                message.truncated |= piece.cut > 0;
+                message.gap += u64::from(piece.cut);
                 let cover = inbound.open.take().unwrap_or_else(|| Cover::new(begins));
                 deliver(&mut self.pairing, direction, cover, message, piece.ordinal, context);
             }
@@ -418,7 +341,7 @@ impl Session {
         let inbound = self.inbound(direction);
         inbound.open = None;
         if let State::Dissecting { dissector, .. } = &mut self.state {
-            let scene = Scene { limits: context.limits, expected: None };
+            let scene = Scene::of(context.limits);
             dissector.gap(direction, 0, rest, &scene);
         }
         self.lose(direction, Some(Loss::Malformed), piece.origin.at);
@@ -431,7 +354,7 @@ impl Session {
             context.counters.bytes_unknown += rest.len() as u64;
             return;
         };
-        let scene = Scene { limits: context.limits, expected: None };
+        let scene = Scene::of(context.limits);
         let mut ending = dissector.end(direction, &rest, clean, &scene);
         if let Some(message) = ending.message.as_mut().filter(|message| message.truncated) {
             message.error.get_or_insert(Fault {
@@ -477,28 +400,6 @@ impl Session {
             Direction::ToServer => &mut self.to_server,
             Direction::ToClient => &mut self.to_client,
         }
-    }
-}
-
-/// The first protocol that says yes; else the first that says maybe.
-fn ask(transport: Transport, input: &[u8], limits: &Limits) -> Option<(usize, Probe)> {
-    let mut maybe = None;
-    for (index, spec) in DISSECTORS.iter().enumerate().filter(|(_, spec)| (spec.over)(transport)) {
-        match (spec.probe)(transport, input, limits) {
-            Probe::Yes(role) => return Some((index, Probe::Yes(role))),
-            Probe::Maybe => maybe = maybe.or(Some((index, Probe::Maybe))),
-            Probe::No => {}
-        }
-    }
-    maybe
-}
-
-/// Which direction of a TCP flow carries requests; a datagram says so itself.
-fn requests(transport: Transport, direction: Direction, role: Role) -> Option<Direction> {
-    match (transport, role) {
-        (Transport::Udp, _) => None,
-        (Transport::Tcp, Role::Request) => Some(direction),
-        (Transport::Tcp, Role::Response | Role::Interim) => Some(direction.reverse()),
     }
 }
 

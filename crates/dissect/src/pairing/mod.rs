@@ -1,10 +1,14 @@
 //! Requests meet their responses.
 
+mod order;
+mod unanswered;
+
 use std::collections::VecDeque;
 
 use api::{Fault, FaultKind, Flags};
 use flow::{Close, Direction, Ordinal, Timestamp};
 
+use self::{order::Order, unanswered::Unanswered};
 use crate::{Counters, Half, Key, Limits, Message, Transaction};
 
 /// A message with what the session knows of it.
@@ -68,40 +72,6 @@ pub(crate) struct Pairing {
     order: Order,
 }
 
-/// Whether the order of a flow tells which response is whose.
-///
-/// Where one side's bytes were lost, an exchange that overlaps no other cannot be mixed up. Where both sides' were, it
-/// can: a request whose response was lost and a response whose request was lost look like an exchange.
-#[derive(Debug, Default)]
-struct Order {
-    /// Requests were lost, and no exchange was seen since then that overlaps no other.
-    requests_lost: bool,
-    /// So were responses.
-    responses_lost: bool,
-    /// When the last byte of the last response was captured.
-    answered: Timestamp,
-}
-
-impl Order {
-    fn lost(&mut self, requests: bool) {
-        *(if requests { &mut self.requests_lost } else { &mut self.responses_lost }) = true;
-    }
-
-    /// This response is taken to answer this request, and another was sent `next`: says whether that is in doubt.
-    fn pair(&mut self, request: &Stamped, response: &Stamped, next: Option<Timestamp>) -> bool {
-        let apart = self.answered <= request.first
-            && request.last <= response.first
-            && next.is_none_or(|next| response.last <= next);
-        self.answered = response.last;
-        let (one, both) =
-            (self.requests_lost || self.responses_lost, self.requests_lost && self.responses_lost);
-        if apart {
-            (self.requests_lost, self.responses_lost) = (false, false);
-        }
-        both || (one && !apart)
-    }
-}
-
 /// A response that came before its request.
 #[derive(Debug)]
 struct Held {
@@ -119,15 +89,6 @@ struct Open {
     first: Timestamp,
     last: Timestamp,
     bytes: usize,
-}
-
-/// Why a request has no response.
-#[derive(Clone, Copy, Debug)]
-enum Unanswered {
-    Ended(Close),
-    Timeout,
-    Lost(Loss),
-    Limit,
 }
 
 impl Pairing {
@@ -167,19 +128,23 @@ impl Pairing {
         self.responses_lost = Some((loss, self.requests.len()));
     }
 
-    /// Bytes of this direction were contradicted: whatever waits may be made of them.
-    pub(crate) fn contradicted(&mut self, direction: Direction) {
+    /// Bytes of this direction were contradicted: whatever waits may be made of them. Says whether anything does.
+    pub(crate) fn contradicted(&mut self, direction: Direction) -> bool {
+        let mut found = false;
         let open = self.requests.range_mut(self.contradicted.min(self.requests.len())..);
         let open = open.filter_map(|open| open.stamped.as_mut());
         let held = self.responses.iter_mut().map(|held| &mut held.stamped);
         for stamped in open.chain(held).filter(|stamped| stamped.direction == direction) {
             stamped.overlap = true;
             stamped.message.ambiguous = true;
+            found = true;
         }
         if self.requests.back().is_some_and(|open| open.direction == direction) {
             // No request is looked at twice, however often this is called.
             self.contradicted = self.requests.len();
+            found |= self.requests.len() > self.spent;
         }
+        found
     }
 
     /// Whether a held response behind a loss waits to know which request is its own.
@@ -442,58 +407,10 @@ impl Pairing {
     }
 
     fn unanswered(&self, open: Open, why: Unanswered, sink: &mut Sink<'_>) {
-        let Some(request) = open.stamped else {
-            return;
-        };
-        let counters = &mut *sink.counters;
-        let (row, kind, message) = match why {
-            Unanswered::Ended(Close::Finished) => (
-                &mut counters.unanswered_closed,
-                FaultKind::Connection,
-                "the connection was closed before a response came",
-            ),
-            Unanswered::Ended(Close::Reset) => (
-                &mut counters.unanswered_reset,
-                FaultKind::Connection,
-                "the connection was reset before a response came",
-            ),
-            Unanswered::Ended(Close::EndOfCapture) => (
-                &mut counters.unanswered_capture_end,
-                FaultKind::Timeout,
-                "the capture ended before a response came",
-            ),
-            Unanswered::Ended(Close::Idle | Close::Evicted | Close::Reused) => (
-                &mut counters.unanswered_dropped,
-                FaultKind::Timeout,
-                "no response came while the flow was followed",
-            ),
-            Unanswered::Timeout => {
-                (&mut counters.unanswered_timeout, FaultKind::Timeout, "no response came in time")
-            }
-            Unanswered::Lost(Loss::Gap(_)) => (
-                &mut counters.unanswered_gap,
-                FaultKind::Connection,
-                "the response was lost in a gap of the capture",
-            ),
-            Unanswered::Lost(Loss::Malformed) => (
-                &mut counters.unanswered_malformed,
-                FaultKind::Dissection,
-                "the response could not be understood",
-            ),
-            Unanswered::Lost(Loss::Shown) => (
-                &mut counters.unanswered_timeout,
-                FaultKind::Timeout,
-                "the response was shown alone, because the request came too late",
-            ),
-            Unanswered::Limit => (
-                &mut counters.unanswered_limit,
-                FaultKind::Timeout,
-                "too many requests of this flow waited for a response",
-            ),
-        };
-        *row += 1;
-        let gap = if let Unanswered::Lost(Loss::Gap(len)) = why { len } else { 0 };
-        self.emit(Some(request), None, Some(Fault { kind, message }), gap, sink);
+        if let Some(request) = open.stamped {
+            let fault = why.tell(sink.counters);
+            self.emit(Some(request), None, Some(fault), why.gap(), sink);
+        }
     }
 
     fn emit(

@@ -37,6 +37,8 @@ pub(crate) struct Piece<'a> {
     pub(crate) direction: Direction,
     pub(crate) ordinal: Ordinal,
     pub(crate) origin: Origin,
+    /// Bytes that followed in the datagram and that the capture cut off.
+    pub(crate) cut: u32,
     pub(crate) bytes: &'a [u8],
 }
 
