@@ -7,7 +7,7 @@ mod server;
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command, time::Duration};
 
-use render::{Rendered, chart, every_combination, helm, render, set};
+use render::{Rendered, chart, every_combination, helm, render, render_chart, set};
 use serde_json::{Value, json};
 use support::program;
 
@@ -29,7 +29,12 @@ fn rules_see_what_breaks_them() {
     let tampered: &[(&str, String, Value, &str)] = &[
         ("DaemonSet", format!("{container}/privileged"), json!(true), "privileged"),
         ("DaemonSet", format!("{container}/capabilities/add"), json!(["SYS_ADMIN"]), "SYS_ADMIN"),
-        ("Deployment", format!("{container}/capabilities"), json!({"drop": ["ALL"], "add": ["NET_RAW"]}), "NET_RAW"),
+        (
+            "Deployment",
+            format!("{container}/capabilities"),
+            json!({"drop": ["ALL"], "add": ["NET_RAW"]}),
+            "NET_RAW",
+        ),
         ("Deployment", format!("{container}/capabilities/drop"), json!([]), "keeps capabilities"),
         ("Deployment", format!("{container}/allowPrivilegeEscalation"), json!(true), "escalate"),
         ("Deployment", format!("{container}/readOnlyRootFilesystem"), json!(false), "can be written"),
@@ -73,7 +78,8 @@ fn unknown_values_are_refused() {
 
 /// The one object of this kind and name.
 fn find<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
-    let mut found = objects.iter().filter(|object| object["kind"] == kind && object["metadata"]["name"] == name);
+    let mut found =
+        objects.iter().filter(|object| object["kind"] == kind && object["metadata"]["name"] == name);
     let object = found.next().unwrap_or_else(|| panic!("no {kind} {name}"));
     assert!(found.next().is_none(), "more than one {kind} {name}");
     object
@@ -89,7 +95,7 @@ fn settings_arrive_where_they_are_read() {
         ("tap.excludedNamespaces", "{kube-system}"),
         ("tap.labelSelector", "app=web"),
         ("tap.docker.registry", "registry.example:5000/team/"),
-        ("tap.docker.tag", "7"),
+        ("tap.docker.tag", "v7"),
         ("tap.docker.imagePullSecrets", "{one,two}"),
         ("tap.proxy.worker.srvPort", "40001"),
         ("tap.ipv6", "true"),
@@ -130,7 +136,7 @@ fn settings_arrive_where_they_are_read() {
     let worker = &find(&objects, "DaemonSet", "kubeshark-worker-daemon-set")["spec"]["template"];
     let hub = &find(&objects, "Deployment", "kubeshark-hub")["spec"]["template"];
     for (pod, place, expected) in [
-        (hub, "/spec/containers/0/image", json!("registry.example:5000/team/kubeshark:7")),
+        (hub, "/spec/containers/0/image", json!("registry.example:5000/team/kubeshark:v7")),
         (hub, "/spec/imagePullSecrets", json!([{"name": "one"}, {"name": "two"}])),
         (hub, "/metadata/labels/team", json!("platform")),
         (hub, "/metadata/labels/owner", json!("me")),
@@ -165,8 +171,11 @@ fn given_keys_are_taken_and_others_are_made() {
     let scratch = support::Scratch::new();
     let made = render(&helm, &[]).unwrap_or_else(|error| panic!("{error}"));
     let again = render(&helm, &[]).unwrap_or_else(|error| panic!("{error}"));
-    let given = render(&helm, &render::given_keys(&made, scratch.path())).unwrap_or_else(|error| panic!("{error}"));
-    let keys = |objects: &[Value]| ["kubeshark-hub-keys", "kubeshark-worker-keys"].map(|name| render::secret(objects, name));
+    let given =
+        render(&helm, &render::given_keys(&made, scratch.path())).unwrap_or_else(|error| panic!("{error}"));
+    let keys = |objects: &[Value]| {
+        ["kubeshark-hub-keys", "kubeshark-worker-keys"].map(|name| render::secret(objects, name))
+    };
     assert_eq!(keys(&made), keys(&given));
     assert_ne!(keys(&made), keys(&again));
     let [hub, worker] = keys(&made);
@@ -184,23 +193,42 @@ fn given_keys_are_taken_and_others_are_made() {
     }
 }
 
-/// What `helm install` tells.
+/// What `helm install` tells. `helm template` leaves the notes out: a copy of the chart has them as a manifest.
 fn notes(helm: &Path, settings: &[(&str, &str)]) -> String {
-    let mut command = Command::new(helm);
-    command.args(["install", "kubeshark"]).arg(chart()).args(["--namespace", "notes", "--dry-run=client"]);
-    // A KUBECONFIG that leads nowhere, so that no cluster is asked.
-    command.args(set(settings)).env("KUBECONFIG", "/dev/null").args(["--kube-version", "1.34.0"]);
-    let ran = program::run(&mut command, b"", Duration::from_secs(60));
-    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    let told = String::from_utf8(ran.stdout).expect("UTF-8");
-    told.split("NOTES:").nth(1).expect("notes").to_owned()
+    let scratch = support::Scratch::new();
+    copy(&chart(), scratch.path());
+    let templates = scratch.path().join("templates");
+    let notes = fs::read_to_string(templates.join("NOTES.txt")).expect("notes");
+    let named = format!("{{{{ define \"test.notes\" }}}}{notes}{{{{ end }}}}");
+    fs::write(templates.join("_notes.tpl"), named).expect("a file");
+    fs::write(templates.join("notes.yaml"), r#"notes: {{ include "test.notes" . | toJson }}"#)
+        .expect("a file");
+    let only = ["--show-only", "templates/notes.yaml"].map(str::to_owned);
+    let arguments: Vec<_> = set(settings).into_iter().chain(only).collect();
+    let objects = render_chart(helm, scratch.path(), &arguments).unwrap_or_else(|error| panic!("{error}"));
+    objects[0]["notes"].as_str().expect("text").to_owned()
+}
+
+/// Copies the files below a directory.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a directory");
+    for path in support::captures::files(from) {
+        let target = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, target).expect("a file");
+        }
+    }
 }
 
 #[test]
 fn notes_say_what_one_should_know() {
     let Some(helm) = helm() else { return };
     let told = notes(&helm, &[]);
-    for line in ["port-forward service/kubeshark-hub 8899:80", "ws://127.0.0.1:8899/api/wsFull", "enforce=privileged"] {
+    for line in
+        ["port-forward service/kubeshark-hub 8899:80", "ws://127.0.0.1:8899/api/wsFull", "enforce=privileged"]
+    {
         assert!(told.contains(line), "{told}");
     }
     assert!(!told.contains("WARNING") && !told.contains("Ignored"), "{told}");
@@ -246,16 +274,22 @@ fn sources(directory: &Path, ending: &str) -> String {
 fn the_program_reads_what_the_chart_sets() {
     let program = sources(&support::root().join("crates"), ".rs");
     let variable = regex::Regex::new("KUBESHARK_[A-Z_]+").expect("a pattern");
-    let names = |text: &str| variable.find_iter(text).map(|found| found.as_str().to_owned()).collect::<BTreeSet<_>>();
+    let names =
+        |text: &str| variable.find_iter(text).map(|found| found.as_str().to_owned()).collect::<BTreeSet<_>>();
     let read_by_it = names(&program);
     let readme = read("helm/README.md");
     let unread = readme.lines().filter(|line| line.contains("not read yet"));
     let unread: BTreeSet<_> = unread.flat_map(names).collect();
     // It is there to be put into others.
-    let set_by_chart: BTreeSet<_> = names(&sources(&chart(), ".yaml")).into_iter().filter(|name| name != "KUBESHARK_HOST_IP").collect();
+    let set_by_chart: BTreeSet<_> =
+        names(&sources(&chart(), ".yaml")).into_iter().filter(|name| name != "KUBESHARK_HOST_IP").collect();
     assert!(set_by_chart.len() > 20, "{set_by_chart:?}");
     for name in &set_by_chart {
         assert!(readme.contains(name.as_str()), "helm/README.md does not tell of {name}");
-        assert_eq!(read_by_it.contains(name), !unread.contains(name), "{name}: what does helm/README.md say?");
+        assert_eq!(
+            read_by_it.contains(name),
+            !unread.contains(name),
+            "{name}: what does helm/README.md say?"
+        );
     }
 }

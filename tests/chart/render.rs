@@ -74,10 +74,15 @@ pub(crate) fn helm() -> Option<PathBuf> {
     found
 }
 
-/// `helm template` with these arguments more: the objects, or what helm says.
+/// `helm template` of the chart with these arguments more: the objects, or what helm says.
 pub(crate) fn render(helm: &Path, arguments: &[String]) -> Result<Vec<Value>, String> {
+    render_chart(helm, &chart(), arguments)
+}
+
+/// The same of another chart.
+pub(crate) fn render_chart(helm: &Path, chart: &Path, arguments: &[String]) -> Result<Vec<Value>, String> {
     let mut command = Command::new(helm);
-    command.args(["template", "kubeshark"]).arg(chart()).args(["--namespace", &namespace()]);
+    command.args(["template", "kubeshark"]).arg(chart).args(["--namespace", &namespace()]);
     // Unless told, helm takes the version that it was built with.
     command.args(["--kube-version", "1.34.0"]).args(arguments);
     let ran = program::run(&mut command, b"", Duration::from_secs(60));
@@ -85,7 +90,8 @@ pub(crate) fn render(helm: &Path, arguments: &[String]) -> Result<Vec<Value>, St
         return Err(ran.stderr);
     }
     let text = String::from_utf8(ran.stdout).expect("UTF-8");
-    let objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let objects: Vec<Value> =
+        serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
     Ok(objects.into_iter().filter(|object| !object.is_null()).collect())
 }
 
@@ -96,8 +102,10 @@ pub(crate) fn set(settings: &[(&str, &str)]) -> Vec<String> {
 
 /// The data of a rendered or stored Secret, decoded.
 pub(crate) fn secret(objects: &[Value], name: &str) -> BTreeMap<String, Vec<u8>> {
-    let found = objects.iter().find(|object| object["kind"] == "Secret" && object["metadata"]["name"] == name);
-    let data = found.and_then(|secret| secret["data"].as_object()).unwrap_or_else(|| panic!("no Secret {name}"));
+    let found =
+        objects.iter().find(|object| object["kind"] == "Secret" && object["metadata"]["name"] == name);
+    let data =
+        found.and_then(|secret| secret["data"].as_object()).unwrap_or_else(|| panic!("no Secret {name}"));
     data.iter().map(|(key, value)| (key.clone(), decode(value.as_str().expect("text")))).collect()
 }
 
@@ -139,8 +147,10 @@ fn combine(helm: &Path) -> Vec<Rendered> {
     let one = |combination: usize| {
         let thrown = SWITCHES.iter().enumerate().filter(|(at, _)| combination & (1 << at) != 0);
         let thrown: Vec<_> = thrown.map(|(_, switch)| *switch).collect();
-        let settings: Vec<_> =
-            thrown.iter().map(|&(key, value)| (key, if value.is_empty() { workers.as_str() } else { value })).collect();
+        let settings: Vec<_> = thrown
+            .iter()
+            .map(|&(key, value)| (key, if value.is_empty() { workers.as_str() } else { value }))
+            .collect();
         let arguments: Vec<_> = keys.iter().cloned().chain(set(&settings)).collect();
         let objects = render(helm, &arguments).unwrap_or_else(|error| panic!("{settings:?}: {error}"));
         Rendered { switched: thrown.iter().map(|(key, _)| *key).collect(), objects }

@@ -17,7 +17,8 @@ pub(crate) fn complaints(rendered: &Rendered) -> Vec<String> {
             "Deployment" | "DaemonSet" => pods(object, &mut complain),
             "Role" | "ClusterRole" => rights(object, &mut complain),
             "RoleBinding" | "ClusterRoleBinding" => {
-                let hub = json!({"kind": "ServiceAccount", "name": "kubeshark-hub", "namespace": namespace()});
+                let hub =
+                    json!({"kind": "ServiceAccount", "name": "kubeshark-hub", "namespace": namespace()});
                 if object["subjects"] != json!([hub]) {
                     complain(format!("binds {}", object["subjects"]));
                 }
@@ -65,7 +66,9 @@ fn switches(rendered: &Rendered, broken: &mut Vec<String>) {
         broken.push(format!("KUBESHARK_AUTH is not {auth}"));
     }
     let reviews = rendered.objects.iter().filter(|object| object["kind"] == "ClusterRole");
-    let reviews = reviews.flat_map(|role| list(&role["rules"])).any(|rule| rule["resources"] == json!(["tokenreviews"]));
+    let reviews = reviews
+        .flat_map(|role| list(&role["rules"]))
+        .any(|rule| rule["resources"] == json!(["tokenreviews"]));
     if reviews != (auth == "token") {
         broken.push(format!("tokens can{} be checked", if reviews { "" } else { "not" }));
     }
@@ -80,7 +83,10 @@ fn pods(object: &Value, complain: &mut impl FnMut(String)) {
             complain(what.to_owned());
         }
     };
-    want(pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault", "seccomp is not RuntimeDefault");
+    want(
+        pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault",
+        "seccomp is not RuntimeDefault",
+    );
     want(pod["hostPID"].is_null() && pod["hostIPC"].is_null(), "shares processes with its node");
     want(pod["hostNetwork"].is_null() || worker, "shares the network of its node");
     let on_node = list(&pod["volumes"]).filter(|volume| !volume["hostPath"].is_null());
@@ -117,7 +123,9 @@ fn rights(role: &Value, complain: &mut impl FnMut(String)) {
         if ["apiGroups", "resources", "verbs"].iter().any(|field| words(field).contains(&"*")) {
             complain(format!("a wildcard: {rule}"));
         }
-        if resources.contains(&"secrets") && (role["kind"] == "ClusterRole" || words("resourceNames").is_empty()) {
+        if resources.contains(&"secrets")
+            && (role["kind"] == "ClusterRole" || words("resourceNames").is_empty())
+        {
             complain(format!("Secrets of others: {rule}"));
         }
         let reading = verbs.iter().all(|verb| READING.contains(verb));

@@ -41,7 +41,10 @@ fn the_server_takes_every_manifest() {
         distinct.iter().map(|text| serde_json::from_str(text).expect("what was written")).collect();
     let create = ["kubectl", "create", "--dry-run=server", "--validate=strict", "-f", "-"];
     let told = cluster.must(&create, &documents(&distinct));
-    assert_eq!(told.lines().filter(|line| line.ends_with("created (server dry run)")).count(), distinct.len());
+    assert_eq!(
+        told.lines().filter(|line| line.ends_with("created (server dry run)")).count(),
+        distinct.len()
+    );
     // It does look: a field that no pod has is refused.
     let deployment = distinct.iter().find(|object| object["kind"] == "Deployment").expect("a hub");
     let mut misspelt = deployment.clone();
@@ -72,15 +75,20 @@ fn the_hub_may_live_where_pods_are_restricted() {
         }
         namespace
     };
-    let (restricted, baseline, privileged) = (enforced("restricted"), enforced("baseline"), enforced("privileged"));
-    let create = |pod: &Value| cluster.run(&["kubectl", "create", "--dry-run=server", "-f", "-"], &pod.to_string());
+    let (restricted, baseline, privileged) =
+        (enforced("restricted"), enforced("baseline"), enforced("privileged"));
+    let create =
+        |pod: &Value| cluster.run(&["kubectl", "create", "--dry-run=server", "-f", "-"], &pod.to_string());
     for rendered in all.iter().filter(|rendered| rendered.switched.len() <= 1) {
         let hub = create(&pod(rendered, "Deployment", &restricted.name));
         assert_eq!(hub.code, Some(0), "{:?}: {}", rendered.switched, hub.stderr);
         let worker = create(&pod(rendered, "DaemonSet", &privileged.name));
         assert_eq!(worker.code, Some(0), "{:?}: {}", rendered.switched, worker.stderr);
         let refused = create(&pod(rendered, "DaemonSet", &baseline.name)).stderr;
-        assert!(refused.contains("violates PodSecurity") && refused.contains("hostNetwork=true"), "{refused}");
+        assert!(
+            refused.contains("violates PodSecurity") && refused.contains("hostNetwork=true"),
+            "{refused}"
+        );
     }
 }
 
@@ -95,7 +103,8 @@ impl Release<'_> {
         let chart = chart();
         let mut words = vec!["helm", "upgrade", "--install", "kubeshark", chart.to_str().expect("UTF-8")];
         words.extend(["--namespace", self.namespace, "--set", "tap.hub.replicas=0"]);
-        let nowhere = r#"tap.nodeSelectorTerms=[{"matchExpressions":[{"key":"nowhere","operator":"Exists"}]}]"#;
+        let nowhere =
+            r#"tap.nodeSelectorTerms=[{"matchExpressions":[{"key":"nowhere","operator":"Exists"}]}]"#;
         words.extend(["--set-json", nowhere]);
         words.extend(settings.iter().flat_map(|setting| ["--set", setting]));
         self.cluster.must(&words, "");
@@ -113,7 +122,9 @@ impl Release<'_> {
     }
 
     fn checksums(&self) -> (Value, Value) {
-        let of = |what: &str| self.get(what)["spec"]["template"]["metadata"]["annotations"]["checksum/keys"].clone();
+        let of = |what: &str| {
+            self.get(what)["spec"]["template"]["metadata"]["annotations"]["checksum/keys"].clone()
+        };
         (of("deployment/kubeshark-hub"), of("daemonset/kubeshark-worker-daemon-set"))
     }
 }
@@ -128,7 +139,8 @@ fn an_upgrade_keeps_keys_and_scripts() {
     let release = Release { cluster: &cluster, namespace: &namespace.name };
     release.upgrade(&["scripting.env.bucket=first", "scripting.env.port=9000"]);
     let (keys, checksums) = (release.keys(), release.checksums());
-    for (key, begins) in keys.iter().zip(["CERTIFICATE", "CERTIFICATE", "PRIVATE", "CERTIFICATE", "PRIVATE"]) {
+    for (key, begins) in keys.iter().zip(["CERTIFICATE", "CERTIFICATE", "PRIVATE", "CERTIFICATE", "PRIVATE"])
+    {
         let text = String::from_utf8_lossy(key);
         assert!(text.starts_with("-----BEGIN ") && text.contains(begins), "{text}");
     }
@@ -159,7 +171,12 @@ fn an_upgrade_keeps_keys_and_scripts() {
     cluster.must(&["helm", "uninstall", "kubeshark", "-n", &namespace.name], "");
     Cluster::wait(
         Duration::from_secs(60),
-        || release.get("secrets,configmaps,pods,roles")["items"].as_array().filter(|left| left.iter().all(foreign)).map(drop),
+        || {
+            release.get("secrets,configmaps,pods,roles")["items"]
+                .as_array()
+                .filter(|left| left.iter().all(foreign))
+                .map(drop)
+        },
         || format!("left behind: {}", release.get("secrets,configmaps,pods,roles")),
     );
 }

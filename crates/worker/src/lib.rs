@@ -15,6 +15,7 @@ mod entries;
 mod identity;
 mod ledger;
 mod overload;
+mod privileges;
 mod rounds;
 mod server;
 mod source;
@@ -29,6 +30,7 @@ pub use config::{Config, DEFAULT_PORT, Limits, SourceConfig, StoreLimits};
 pub use dissect::{DissectConfig, DissectError, Output, Progress, Report, dissect};
 pub use entries::entries;
 pub use ledger::Ledger;
+pub use privileges::forbid_escalation;
 pub use worker::{Error, Running, start};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

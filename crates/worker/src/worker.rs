@@ -3,6 +3,7 @@
 use std::{
     io,
     net::SocketAddr,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -19,7 +20,7 @@ use tracing::{info, warn};
 use crate::{
     CaptureError, Config, Input, Limits, SourceConfig,
     capture::Position,
-    identity, lock,
+    identity, lock, privileges,
     rounds::{self, Account, BatchSource, Consume, Finish, Numbers, Stopped},
     server::{self, Served},
     source,
@@ -49,6 +50,15 @@ pub enum Error {
     /// It cannot capture.
     #[error(transparent)]
     Capture(CaptureError),
+    /// It cannot become who it should be.
+    #[error("cannot become user {user}, which only root may, with the capabilities SETUID and SETGID")]
+    User {
+        /// Whom.
+        user: u32,
+        /// The system's reason.
+        #[source]
+        cause: io::Error,
+    },
     /// It cannot keep its stream numbers.
     #[error("cannot keep the stream numbers in {directory}; name another data directory")]
     DataDirectory {
@@ -125,6 +135,9 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         };
         opened.push((batches, status));
     }
+    if let Some(user) = config.user {
+        settle(user, config.data_dir.as_deref())?;
+    }
     let statuses = opened.iter().map(|(_, status)| status.clone()).collect();
     let status =
         Arc::new(Status::new(Arc::clone(&node), identity::boot(&config), Arc::clone(&store), statuses));
@@ -157,6 +170,17 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     });
     info!(%address, node = %config.node, "The worker is ready");
     Ok(Running { address, server, trigger, stop, captures, expiry, failures })
+}
+
+/// Becomes `user`, who may write into the data directory.
+fn settle(user: u32, data_dir: Option<&Path>) -> Result<(), Error> {
+    if let Some(directory) = data_dir {
+        privileges::share(directory, user)
+            .map_err(|cause| Error::DataDirectory { directory: directory.display().to_string(), cause })?;
+    }
+    privileges::become_user(user).map_err(|cause| Error::User { user, cause })?;
+    info!(user, "The worker has given up its rights");
+    Ok(())
 }
 
 /// A file's streams are 1, 2, 3 …; live ones go on where an earlier run may have stopped.

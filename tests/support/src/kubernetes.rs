@@ -69,11 +69,8 @@ impl Cluster {
 
     /// Another command of `hack/cluster.sh`: `load`, `cut`, `node-down` and so on.
     pub fn alter(&self, words: &[&str]) {
-        let ran = program::run(
-            Command::new(crate::root().join("hack/cluster.sh")).args(words),
-            b"",
-            PATIENCE,
-        );
+        let ran =
+            program::run(Command::new(crate::root().join("hack/cluster.sh")).args(words), b"", PATIENCE);
         assert_eq!(ran.code, Some(0), "hack/cluster.sh {words:?}: {}", ran.stderr);
     }
 
@@ -113,7 +110,8 @@ impl<'a> Namespace<'a> {
         let name = name.to_owned();
         cluster.must(&["kubectl", "create", "namespace", &name], "");
         if !labels.is_empty() {
-            let words: Vec<_> = ["kubectl", "label", "namespace", &name].iter().chain(labels).copied().collect();
+            let words: Vec<_> =
+                ["kubectl", "label", "namespace", &name].iter().chain(labels).copied().collect();
             cluster.must(&words, "");
         }
         Self { cluster, name }
