@@ -102,10 +102,12 @@ node_import() { # I FILE
 }
 
 nodes_ready() {
-    local ready
-    ready=$(in_plane kubectl get nodes --no-headers | awk '$2 == "Ready" { n++ } END { print n + 0 }')
+    local i
+    for i in $(nodes); do
+        in_plane kubectl get node "node$i" --no-headers | awk '{ exit $2 != "Ready" }' || return 1
+    done
     # Pods are refused until the default service account is there.
-    [ "$ready" -ge "$(nodes | wc -l)" ] && in_plane kubectl get serviceaccount default
+    in_plane kubectl get serviceaccount default
 }
 
 # Kubernetes' own, which holds a pod's namespaces.

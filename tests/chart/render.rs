@@ -85,7 +85,7 @@ pub(crate) fn render_chart(helm: &Path, chart: &Path, arguments: &[String]) -> R
     command.args(["template", "kubeshark"]).arg(chart).args(["--namespace", &namespace()]);
     // Unless told, helm takes the version that it was built with.
     command.args(["--kube-version", "1.34.0"]).args(arguments);
-    let ran = program::run(&mut command, b"", Duration::from_secs(60));
+    let ran = program::run(&mut command, b"", Duration::from_mins(1));
     if ran.code != Some(0) {
         return Err(ran.stderr);
     }

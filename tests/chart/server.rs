@@ -14,7 +14,7 @@ fn documents<'a>(objects: impl IntoIterator<Item = &'a Value>) -> String {
     })
 }
 
-/// Makes the server know the kind ServiceMonitor, unless it does.
+/// Makes the server know the kind `ServiceMonitor`, unless it does.
 fn service_monitors(cluster: &Cluster) {
     const CRD: &str = "customresourcedefinition/servicemonitors.monitoring.coreos.com";
     if cluster.run(&["kubectl", "get", CRD], "").code == Some(0) {
@@ -53,7 +53,7 @@ fn the_server_takes_every_manifest() {
     assert!(refused.code != Some(0) && refused.stderr.contains("hostNetwrok"), "{}", refused.stderr);
 }
 
-/// The pod that a Deployment or DaemonSet of the chart would make.
+/// The pod that a `Deployment` or `DaemonSet` of the chart would make.
 fn pod(rendered: &Rendered, kind: &str, namespace: &str) -> Value {
     let owner = rendered.objects.iter().find(|object| object["kind"] == kind).expect("one of each");
     let template = &owner["spec"]["template"];
@@ -170,7 +170,7 @@ fn an_upgrade_keeps_keys_and_scripts() {
     assert_ne!(release.checksums(), checksums);
     cluster.must(&["helm", "uninstall", "kubeshark", "-n", &namespace.name], "");
     Cluster::wait(
-        Duration::from_secs(60),
+        Duration::from_mins(1),
         || {
             release.get("secrets,configmaps,pods,roles")["items"]
                 .as_array()

@@ -25,7 +25,7 @@ pub(crate) fn cluster() -> Option<Cluster> {
         let image = scratch.path().join("kubeshark-test.tar");
         let mut command = Command::new(support::root().join("hack/images.sh"));
         command.arg("--test").arg(&image).arg(PathBuf::from(env!("CARGO_BIN_EXE_kubeshark")));
-        let ran = program::run(&mut command, b"", Duration::from_secs(60));
+        let ran = program::run(&mut command, b"", Duration::from_mins(1));
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
         cluster.alter(&["load", image.to_str().expect("UTF-8")]);
     });

@@ -55,7 +55,7 @@ fn set_ids(user: u32) -> io::Result<()> {
     told(unsafe { libc::setresuid(user, user, user) })
 }
 
-/// Whether `/proc/…/status` of a thread (proc_pid_status(5)) shows this user and no right.
+/// Whether `/proc/…/status` of a thread (`proc_pid_status(5)`) shows this user and no right.
 fn stripped(status: &str, user: u32) -> Result<(), String> {
     let user = user.to_string();
     let field = |name: &str| {

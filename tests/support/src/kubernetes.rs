@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::program::{self, Ran};
 
 /// How long one command of `kubectl` or `helm` may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A cluster that answers.
 #[derive(Debug)]
