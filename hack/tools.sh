@@ -66,6 +66,8 @@ build() { # NAME VERSION MODULE [PACKAGE…]
     # A repository of many modules points at its own folders, which a module does not carry. Their published twins do:
     # those of Kubernetes' staging area bear its own minor and patch version after v0, others that which is required.
     sed -i -e "s#=> \./staging/src/\(.*\)#=> \1 v0.${version#*.}#" -e '/=> \.\.\?\//d' go.mod
+    # Of CoreDNS what hack/cluster/Corefile names: the other plugins are twice as much code.
+    [ "$name" != coredns ] || sed -i '/^\t_ /{/plugin\/\(bind\|errors\|kubernetes\)"/!d}' core/plugin/zplugin.go
     nice -n 19 go build -trimpath -ldflags "-s -w $(version_flags "$name" "$version" | tr '\n' ' ')" -o "$out/" \
         "${@/#/./}"
     # Named after its module, which for etcd is "server".
