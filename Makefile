@@ -16,4 +16,8 @@ soak:
 bench:
 	@benches/compare.sh
 
-.PHONY: run test soak bench
+# The image of worker and hub, for ARCH (this machine's), into target/images.
+images:
+	@hack/images.sh
+
+.PHONY: run test soak bench images

@@ -6,6 +6,8 @@
 #   hack/setup.sh test        and what tests use: wscat from npm and servers to write to, in a cache outside the checkout.
 #                             Tests say when they lack something, so that what can't be installed is no failure here
 #   hack/setup.sh captures    and what hack/captures.sh uses
+#   hack/setup.sh cluster     and what hack/cluster.sh uses, which is more than any other: containerd, runc, iptables …
+#   hack/setup.sh images      and what hack/images.sh uses
 set -eu
 cd "$(dirname "$0")/.."
 . hack/lib.sh
@@ -130,5 +132,26 @@ case ${1:-build} in
         need dig bind9-dnsutils
         install_missing
         ;;
-    *) fail "what should $1 be? build, run, test or captures" ;;
+    cluster)
+        need ip iproute2
+        need iptables iptables
+        need nft nftables
+        need conntrack conntrack
+        need nsenter util-linux
+        need openssl openssl
+        need containerd containerd
+        need runc runc
+        [ -x /opt/cni/bin/bridge ] || need /usr/lib/cni/bridge containernetworking-plugins
+        install_missing
+        ;;
+    images)
+        need /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
+        need jq jq
+        need /etc/ssl/certs/ca-certificates.crt ca-certificates
+        need flex flex
+        need bison bison
+        need make make
+        install_missing
+        ;;
+    *) fail "what should $1 be? build, run, test, captures, cluster or images" ;;
 esac

@@ -6,6 +6,7 @@ pub mod craft;
 pub mod engine;
 pub mod flows;
 pub mod impair;
+pub mod kubernetes;
 pub mod mutate;
 pub mod namespace;
 pub mod pcap;
