@@ -8,6 +8,7 @@ mod host;
 mod json;
 mod lazy;
 mod options;
+mod rehearsal;
 mod serve;
 pub mod wire;
 
@@ -16,4 +17,5 @@ pub use feeder::{Console, Feeder, HookStats, Launch, ScriptState, ScriptStats, S
 pub use hook::{Description, HOOKS, Hook, Hooks};
 pub use host::{About, Answer, Host, Request};
 pub use options::Options;
+pub use rehearsal::{Outcome, Rehearsal, Stage, rehearse};
 pub use serve::{ServeError, serve};

@@ -40,7 +40,7 @@ use script::{Item, Query, Script, State};
 
 use crate::{
     Hook, Hooks,
-    wire::{FromScripts, JobRequest, Kind, PacketInfo, Report, ToScripts},
+    wire::{FromScripts, JobRequest, Kind, PacketInfo, Report, ScriptReport, ToScripts},
 };
 
 /// How often counters are sent.
@@ -421,7 +421,7 @@ impl Engine {
             self.reported.metrics.clone()
         };
         drop(series);
-        let scripts = self.scripts.values().map(|script| script.report()).collect();
+        let scripts = self.reports();
         let lines_dropped = self.shared.output.lines_dropped();
         let report = Report { taken: self.taken, scripts, lines_dropped, metrics };
         if report != self.reported {
@@ -430,7 +430,11 @@ impl Engine {
         }
     }
 
-    /// What `env` is, for tests and rehearsals.
+    /// What was counted of each script.
+    pub(crate) fn reports(&self) -> Vec<ScriptReport> {
+        self.scripts.values().map(|script| script.report()).collect()
+    }
+
     pub(crate) fn shared(&self) -> &Rc<Shared> {
         &self.shared
     }

@@ -38,7 +38,11 @@ pub(crate) struct Marker {
 pub(crate) const MARK: usize = 16;
 
 impl Marker {
+    /// Nobody's turn.
     pub(crate) fn new(file: Option<File>) -> Self {
+        if let Some(file) = &file {
+            drop(file.write_all_at(&[0; MARK], 0));
+        }
         Self {
             file,
             marked: Cell::new(None),
