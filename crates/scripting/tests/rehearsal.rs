@@ -268,7 +268,7 @@ fn jobs_run_in_their_time_and_tell_how_they_ended() {
         jobs.schedule("gone", "* * * * * *", function () { console.log("never"); });
         jobs.remove("gone");
         console.log(jobs.list().join(), jobs.scheduler.isRunning());
-        try { jobs.schedule("x", "nonsense", function () {}); } catch (e) { console.log(("" + e).slice(0, 29)); }
+        try { jobs.schedule("x", "nonsense", function () {}); } catch (e) { console.log(("" + e).slice(0, 30)); }
         try { jobs.run("nobody"); } catch (e) { console.log("" + e); }
         try { jobs.schedule("x", "* * * * * *"); } catch (e) { console.log("" + e); }"#;
     let (lines, outcome) = run(&[script], Options::default(), |rehearsal| rehearsal.advance(START + 45 * SECOND));

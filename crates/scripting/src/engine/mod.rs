@@ -29,10 +29,9 @@ use serde_json::{Map, Value};
 
 pub(crate) use clock::Clock;
 pub(crate) use inbox::{Feed, Inbox, Input};
-pub(crate) use jobs::Jobs;
 pub(crate) use pulse::{MARK, Marker, Pulse, marked, settled};
 pub use scope::Outgoing;
-pub(crate) use scope::{Notes, Output, Scope, Shared, Task};
+pub(crate) use scope::{Output, Scope, Shared, Task};
 pub use source::title;
 
 use fiber::{Fiber, Pause};

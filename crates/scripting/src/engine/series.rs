@@ -1,6 +1,6 @@
 //! What `prometheus.*` counts.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::collections::BTreeMap;
 
 /// Series by name, and in a name by their labels, in Prometheus' text format.
 #[derive(Debug, Default)]
@@ -64,11 +64,10 @@ impl Series {
         let mut text = String::new();
         for (name, family) in &self.families {
             let help = family.help.replace('\\', "\\\\").replace('\n', "\\n");
-            // Writing to a String cannot fail.
-            drop(write!(text, "# HELP {name} {help}\n# TYPE {name} {}\n", family.kind));
+            text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {}\n", family.kind));
             for (labels, value) in &family.values {
                 let (open, close) = if labels.is_empty() { ("", "") } else { ("{", "}") };
-                drop(writeln!(text, "{name}{open}{labels}{close} {value}"));
+                text.push_str(&format!("{name}{open}{labels}{close} {value}\n"));
             }
         }
         text

@@ -1,7 +1,5 @@
 //! `utils.*`.
 
-use std::fmt::Write;
-
 use boa_engine::{JsResult, JsValue};
 use serde_json::Value;
 
@@ -37,8 +35,7 @@ fn write(out: &mut String, value: &Value, depth: usize) {
         Value::Object(map) if !map.is_empty() => {
             out.push('\n');
             for (key, value) in map {
-                // Writing to a String cannot fail.
-                drop(write!(out, "{indent}{}:", scalar(key)));
+                out.push_str(&format!("{indent}{}:", scalar(key)));
                 write(out, value, depth + 1);
             }
         }
@@ -58,8 +55,8 @@ fn write(out: &mut String, value: &Value, depth: usize) {
         }
         Value::Object(_) => out.push_str(" {}\n"),
         Value::Array(_) => out.push_str(" []\n"),
-        Value::String(text) => drop(writeln!(out, " {}", scalar(text))),
-        other => drop(writeln!(out, " {other}")),
+        Value::String(text) => out.push_str(&format!(" {}\n", scalar(text))),
+        other => out.push_str(&format!(" {other}\n")),
     }
 }
 

@@ -7,7 +7,7 @@ use boa_engine::{
     object::builtins::{JsArray, JsFunction},
     property::PropertyKey,
 };
-use serde::de::{DeserializeSeed, Deserializer as _, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Deserializer, Value};
 
 /// The value that a text stands for. More than 128 values in one another are an error, as everything is that is no JSON.

@@ -2,10 +2,9 @@
 
 mod har;
 
-use boa_engine::{JsResult, JsValue};
 use serde_json::{Map, Value};
 
-use super::{Call, Helper};
+use super::Helper;
 
 pub(super) const HELPERS: &[Helper] = &[
     Helper {
