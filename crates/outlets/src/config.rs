@@ -106,6 +106,18 @@ impl Endpoints {
         }
     }
 
+    /// These, and others where there are none of these.
+    pub(crate) fn or(self, other: &Self) -> Self {
+        let either = |one: Option<String>, other: &Option<String>| one.or_else(|| other.clone());
+        Self {
+            s3: either(self.s3, &other.s3),
+            gcs: either(self.gcs, &other.gcs),
+            slack: either(self.slack, &other.slack),
+            azure: either(self.azure, &other.azure),
+            kinesis: either(self.kinesis, &other.kinesis),
+        }
+    }
+
     /// What is wrong with them, if anything is.
     pub(crate) fn check(&self, allow_metadata_address: bool) -> Result<(), Error> {
         let Self { s3, gcs, slack, azure, kinesis } = self;
