@@ -10,7 +10,7 @@ use crate::Node;
 
 fn s3_env(server: &S3) -> Value {
     json!({
-        "AWS_REGION": "us-east-2",
+        "AWS_REGION": S3::REGION,
         "AWS_ACCESS_KEY_ID": S3::KEY_ID,
         "AWS_SECRET_ACCESS_KEY": S3::KEY,
         "S3_BUCKET": "traces",

@@ -92,8 +92,8 @@ impl Endpoints {
     /// Reads the variables by which the vendors' own tools are redirected: `AWS_ENDPOINT_URL_S3` and
     /// `AWS_ENDPOINT_URL_KINESIS` (else `AWS_ENDPOINT_URL`), `STORAGE_EMULATOR_HOST` for GCS, and, as these have none,
     /// `SLACK_API_URL` and `AZURE_STORAGE_ENDPOINT`.
-    pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let find =
+    pub fn from_vars(mut lookup: impl FnMut(&str) -> Option<String>) -> Self {
+        let mut find =
             |names: &[&str]| names.iter().find_map(|name| lookup(name).filter(|value| !value.is_empty()));
         // Google's tools take a host alone.
         let with_scheme = |host: String| if host.contains("://") { host } else { format!("http://{host}") };

@@ -19,8 +19,6 @@ const NAMES: &str = "name_resolution_history.json";
 pub(super) struct Readable {
     /// Where it is.
     pub(super) path: PathBuf,
-    /// What the script calls it, without directories.
-    pub(super) name: String,
     is_made: bool,
 }
 
@@ -52,12 +50,12 @@ fn confined(root: &Path, given: &str) -> Option<PathBuf> {
 /// is written anew.
 pub(super) fn readable(call: &mut Call<'_>, given: &str) -> JsResult<Readable> {
     let path = inside(call, given)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if path.parent().is_some_and(|parent| parent.ends_with("pcaps")) && !path.exists() {
-        let path = path.with_file_name(unique(&name));
-        call.ask(Request::CopyStream { stream: name.clone(), destination: path.clone() })?;
+        let stream = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let path = path.with_file_name(unique(&stream));
+        call.ask(Request::CopyStream { stream, destination: path.clone() })?;
         call.ask(Request::Flush { path: path.clone() })?;
-        return Ok(Readable { path, name, is_made: true });
+        return Ok(Readable { path, is_made: true });
     }
     if given == NAMES {
         let history = call.ask(Request::NameResolutionHistory)?.to_string();
@@ -66,7 +64,7 @@ pub(super) fn readable(call: &mut Call<'_>, given: &str) -> JsResult<Readable> {
         // Packets of copied streams may still be on their way into it.
         call.ask(Request::Flush { path: path.clone() })?;
     }
-    Ok(Readable { path, name, is_made: false })
+    Ok(Readable { path, is_made: false })
 }
 
 impl Readable {
