@@ -74,7 +74,9 @@ fn packets_per_minute_are_those_of_the_capture() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let counted: Vec<u64> = lines(&ran)
         .iter()
-        .filter_map(|line| line.strip_prefix("[localhost-0] Captured packet count per minute: ")?.parse().ok())
+        .filter_map(|line| {
+            line.strip_prefix("[localhost-0] Captured packet count per minute: ")?.parse().ok()
+        })
         .collect();
     assert_eq!(counted, expected.into_values().collect::<Vec<_>>());
     assert_eq!(told(&ran, "job")[0]["runs"], counted.len());

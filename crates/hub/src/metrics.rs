@@ -41,8 +41,11 @@ impl Report for Health {
             .is(lost);
         if let Some(actions) = &self.0.scripts.actions {
             let stats = actions.stats();
-            out.counter("kubeshark_hub_script_restarts_total", "How often the hub's script host was started again.")
-                .is(stats.restarts);
+            out.counter(
+                "kubeshark_hub_script_restarts_total",
+                "How often the hub's script host was started again.",
+            )
+            .is(stats.restarts);
             out.counter("kubeshark_hub_actions_unheard_total", "Calls of hub.action that no script heard.")
                 .is(actions.unheard());
             out.append(&stats.metrics);

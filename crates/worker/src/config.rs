@@ -77,6 +77,9 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Addresses of our own servers on this machine, whose traffic a live capture leaves out.
     pub own: Vec<SocketAddr>,
+    /// Whom it becomes, in user and group, once its sources are open and before it looks at a packet: whoever starts it
+    /// is root then. `None` goes on as it is.
+    pub user: Option<u32>,
     /// The bounds of decoding, flow tables and dissectors.
     pub limits: Limits,
 }
@@ -98,6 +101,7 @@ impl Config {
             wait_for_scripts: None,
             allowed_hosts: Vec::new(),
             own: Vec::new(),
+            user: None,
             limits: Limits::default(),
         }
     }

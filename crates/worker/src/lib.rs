@@ -19,6 +19,7 @@ mod ledger;
 mod names;
 mod overload;
 mod replay;
+mod privileges;
 mod rounds;
 mod scripts;
 mod server;
@@ -39,6 +40,7 @@ pub use replay::{Backstage, Seen, replay};
 pub use store::packets::{
     Download, PacketCounters, PacketLimits, Packets, PacketsError, PacketsStatus, Snapshot, What,
 };
+pub use privileges::forbid_escalation;
 pub use worker::{Error, Running, start};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

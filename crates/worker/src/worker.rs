@@ -5,7 +5,7 @@ use std::{
     io,
     net::SocketAddr,
     os::unix::fs::DirBuilderExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -24,7 +24,7 @@ use crate::{
     CaptureError, Config, Input, Limits, NameHistory, Packets, SourceConfig,
     batch::Batch,
     capture::Position,
-    identity, lock,
+    identity, lock, privileges,
     rounds::{self, Account, BatchSource, Consume, Finish, Numbers, Stopped},
     scripts::{Scripts, Surroundings},
     server::{self, Served},
@@ -62,6 +62,15 @@ pub enum Error {
     Packets {
         /// The directory.
         directory: String,
+        /// The system's reason.
+        #[source]
+        cause: io::Error,
+    },
+    /// It cannot become who it should be.
+    #[error("cannot become user {user}, which only root may, with the capabilities SETUID and SETGID")]
+    User {
+        /// Whom.
+        user: u32,
         /// The system's reason.
         #[source]
         cause: io::Error,
@@ -183,6 +192,9 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         };
         opened.push((batches, status));
     }
+    if let Some(user) = config.user {
+        settle(user, config.data_dir.as_deref())?;
+    }
     let statuses = opened.iter().map(|(_, status)| status.clone()).collect();
     let status =
         Arc::new(Status::new(Arc::clone(&node), identity::boot(&config), Arc::clone(&store), packets.clone(), Arc::clone(&scripts), statuses));
@@ -283,6 +295,17 @@ fn packets(config: &Config) -> Result<Option<Packets>, Error> {
         .and_then(|files| Packets::open(&files, &config.packets, live))
         .map(Some)
         .map_err(|cause| Error::Packets { directory: directory.display().to_string(), cause })
+}
+
+/// Becomes `user`, who may write into the data directory.
+fn settle(user: u32, data_dir: Option<&Path>) -> Result<(), Error> {
+    if let Some(directory) = data_dir {
+        privileges::share(directory, user)
+            .map_err(|cause| Error::DataDirectory { directory: directory.display().to_string(), cause })?;
+    }
+    privileges::become_user(user).map_err(|cause| Error::User { user, cause })?;
+    info!(user, "The worker has given up its rights");
+    Ok(())
 }
 
 /// A file's streams are 1, 2, 3 …; live ones go on where an earlier run may have stopped.

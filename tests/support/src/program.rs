@@ -157,6 +157,22 @@ fn exchange(address: &str, method: &str, path: &str, headers: &[(&str, &str)], b
     (status, body.to_owned())
 }
 
+/// Whether these programs are there; if not, `part` is told to be [`missing`].
+///
+/// # Panics
+///
+/// With `KUBESHARK_TEST_STRICT=1`, where one is absent.
+pub fn installed(part: &str, programs: &[&str]) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<_> = std::env::split_paths(&path).chain(["/usr/sbin".into()]).collect();
+    let is_there = |program: &&str| folders.iter().any(|folder| folder.join(program).is_file());
+    let absent: Vec<_> = programs.iter().filter(|program| !is_there(program)).copied().collect();
+    if !absent.is_empty() {
+        missing(&format!("{part}: not run, no {} (hack/setup.sh test)", absent.join(", ")));
+    }
+    absent.is_empty()
+}
+
 /// Tells whoever ran the tests that a part of them could not run here: at the end of `make test`, else at once.
 pub fn note(text: &str) {
     use std::{fs::OpenOptions, io};
@@ -170,7 +186,8 @@ pub fn note(text: &str) {
     }
 }
 
-/// The same for a part that has to run wherever a change is accepted: with `KUBESHARK_TEST_STRICT=1` it is a failure.
+/// The same for a part that has to run wherever a change is accepted, which is each that needs nothing but programs and
+/// rights: with `KUBESHARK_TEST_STRICT=1` it is a failure.
 ///
 /// # Panics
 ///

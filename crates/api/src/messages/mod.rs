@@ -64,6 +64,8 @@ pub enum ToWorker {
         id: SubscriptionId,
         /// The query as the user typed it.
         kfl: String,
+        /// The spelling that the hub read it in.
+        language: kfl::Language,
         /// Milliseconds since the Unix epoch: what `now()` means on every worker.
         now: i64,
         /// The form of the entries.

@@ -27,7 +27,7 @@ A worker serves its own machine only. That of another machine comes here through
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Where it serves
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8899", env = "KUBESHARK_HUB_LISTEN")]
+    #[arg(long, value_name = "ADDR:PORT", default_value = serving::HUB.0, env = serving::HUB.1)]
     listen: SocketAddr,
     /// Its workers
     #[arg(long, value_name = "ADDR:PORT,…", value_delimiter = ',', env = "KUBESHARK_WORKERS")]

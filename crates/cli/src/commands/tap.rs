@@ -44,8 +44,8 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "ADDR:PORT",
-        default_value = "127.0.0.1:8899",
-        env = "KUBESHARK_HUB_LISTEN",
+        default_value = serving::HUB.0,
+        env = serving::HUB.1,
         help_heading = "Serving"
     )]
     listen: SocketAddr,
@@ -53,8 +53,8 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "ADDR:PORT",
-        default_value = "127.0.0.1:30001",
-        env = "KUBESHARK_WORKER_LISTEN",
+        default_value = serving::WORKER.0,
+        env = serving::WORKER.1,
         help_heading = "Serving"
     )]
     worker_listen: SocketAddr,

@@ -59,7 +59,8 @@ impl Actions {
         let itself = Arc::new(HubHost::default());
         let write = Arc::new(move |line: Line| console.write("hub", &written(line)));
         let runtime = tokio::runtime::Handle::current();
-        let feeder = Feeder::new(launch, about, Options::default(), Arc::clone(&itself) as _, runtime, write)?;
+        let feeder =
+            Feeder::new(launch, about, Options::default(), Arc::clone(&itself) as _, runtime, write)?;
         // It knows the feeder that it serves, weakly: whoever drops the hub's ends the host.
         drop(itself.feeder.set(feeder.downgrade()));
         Ok(Self { feeder, loaded: Mutex::default(), unheard: AtomicU64::new(0), directory })

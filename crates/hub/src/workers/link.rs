@@ -286,6 +286,7 @@ fn due(
             messages.push(ToWorker::Subscribe {
                 id,
                 kfl: watcher.query.text.to_string(),
+                language: watcher.query.language,
                 now: watcher.query.now,
                 shape: watcher.shape,
                 after,

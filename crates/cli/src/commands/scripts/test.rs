@@ -113,7 +113,9 @@ fn rehearse(
         let reading = scope.spawn(|| {
             let events = events;
             // Nobody takes events any longer when the rehearsal could not begin.
-            worker::replay(input, &Limits::default(), node, backstage, &mut |event| events.send(event).is_ok())
+            worker::replay(input, &Limits::default(), node, backstage, &mut |event| {
+                events.send(event).is_ok()
+            })
         });
         // Time begins with the first packet.
         let first = seen.recv().ok();
@@ -193,7 +195,9 @@ fn report(args: &Args, rehearsed: &Rehearsed) -> Outcome {
         writeln!(out, "{job}")?;
     }
     out.flush()?;
-    let name = |index: u32| args.scripts.get(index as usize).map_or_else(String::new, |path| path.display().to_string());
+    let name = |index: u32| {
+        args.scripts.get(index as usize).map_or_else(String::new, |path| path.display().to_string())
+    };
     let mut err = io::stderr().lock();
     for (index, why) in &rehearsed.refused {
         writeln!(err, "{}: not loaded: {why}", name(*index))?;
@@ -234,7 +238,8 @@ struct Directory {
 impl Directory {
     fn new(named: Option<PathBuf>) -> io::Result<Self> {
         let is_ours = named.is_none();
-        let path = named.unwrap_or_else(|| env::temp_dir().join(format!("kubeshark-scripts-test-{}", process::id())));
+        let path = named
+            .unwrap_or_else(|| env::temp_dir().join(format!("kubeshark-scripts-test-{}", process::id())));
         fs::create_dir_all(&path)?;
         Ok(Self { path, is_ours })
     }

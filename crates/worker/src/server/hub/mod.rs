@@ -19,7 +19,7 @@ use axum::{
     response::Response,
 };
 use futures_util::{Sink, SinkExt, StreamExt};
-use kfl::Filter;
+use kfl::{Filter, Language, Options};
 use tokio::{sync::watch::Receiver, time};
 use tracing::{debug, info};
 use web::Access;
@@ -72,6 +72,7 @@ struct Subscription {
 /// What equal subscriptions share.
 struct LiveQuery {
     kfl: String,
+    language: Language,
     now: i64,
     shape: Shape,
     filter: Filter,
@@ -157,17 +158,19 @@ impl Link {
 
     async fn hear(&mut self, text: &str, sink: &mut impl Outlet) -> Result<(), axum::Error> {
         match serde_json::from_str(text) {
-            Ok(ToWorker::Subscribe { id, kfl, now, shape, after }) => match self.query(kfl, now, shape) {
-                Ok(query) => {
-                    let (next, gone) = self.place(after);
-                    if gone > 0 {
-                        say(sink, &lost(id, gone, EVICTED_BEFORE)).await?;
+            Ok(ToWorker::Subscribe { id, kfl, language, now, shape, after }) => {
+                match self.query(kfl, language, now, shape) {
+                    Ok(query) => {
+                        let (next, gone) = self.place(after);
+                        if gone > 0 {
+                            say(sink, &lost(id, gone, EVICTED_BEFORE)).await?;
+                        }
+                        let phase = Phase::CatchingUp { next, credit: 0 };
+                        self.subscriptions.push(Subscription { id, query, phase });
                     }
-                    let phase = Phase::CatchingUp { next, credit: 0 };
-                    self.subscriptions.push(Subscription { id, query, phase });
+                    Err(why) => say(sink, &FromWorker::Refused { id, why }).await?,
                 }
-                Err(why) => say(sink, &FromWorker::Refused { id, why }).await?,
-            },
+            }
             Ok(ToWorker::Credit { id, bytes }) => {
                 for subscription in self.subscriptions.iter_mut().filter(|subscription| subscription.id == id)
                 {
@@ -187,16 +190,25 @@ impl Link {
     }
 
     /// The compiled query: shared with an equal one.
-    fn query(&self, kfl: String, now: i64, shape: Shape) -> Result<Arc<LiveQuery>, String> {
+    fn query(
+        &self,
+        kfl: String,
+        language: Language,
+        now: i64,
+        shape: Shape,
+    ) -> Result<Arc<LiveQuery>, String> {
         if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
             return Err(format!("this worker already serves {MAX_SUBSCRIPTIONS} queries of its hub"));
         }
-        let equal = |query: &&Arc<LiveQuery>| query.kfl == kfl && query.now == now && query.shape == shape;
+        let equal = |query: &&Arc<LiveQuery>| {
+            (&query.kfl, query.language, query.now, query.shape) == (&kfl, language, now, shape)
+        };
         if let Some(query) = self.subscriptions.iter().map(|subscription| &subscription.query).find(equal) {
             return Ok(Arc::clone(query));
         }
-        let filter = Filter::new(&kfl, &api::options(now)).map_err(|error| error.to_string())?;
-        Ok(Arc::new(LiveQuery { kfl, now, shape, filter }))
+        let options = Options { language, ..api::options(now) };
+        let filter = Filter::new(&kfl, &options).map_err(|error| error.to_string())?;
+        Ok(Arc::new(LiveQuery { kfl, language, now, shape, filter }))
     }
 
     /// Where a subscription begins, and how much of a file it has missed before.

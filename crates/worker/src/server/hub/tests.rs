@@ -64,7 +64,9 @@ impl Bench {
 
     async fn subscribe(&mut self, id: SubscriptionId, kfl: &str, after: Option<u64>) {
         let after = after.map(|sequence| Cursor { boot: BOOT, sequence });
-        self.hear(&ToWorker::Subscribe { id, kfl: kfl.into(), now: 0, shape: Shape::Base, after }).await;
+        let language = kfl::Language::Any;
+        self.hear(&ToWorker::Subscribe { id, kfl: kfl.into(), language, now: 0, shape: Shape::Base, after })
+            .await;
         self.hear(&ToWorker::Credit { id, bytes: 1 << 20 }).await;
     }
 
