@@ -113,7 +113,7 @@ fn what_throws_is_a_failure_and_what_test_says_is_not() {
     for (script, code, words) in [
         ("var a = 1;", 0, &[][..]),
         ("throw new Error('no key');", 1, &["script.js", "not loaded", "no key"]),
-        ("function onItemCaptured(data) { data.nothing.at.all; }", 1, &["script.js", "12 of 12 calls threw"]),
+        ("function onItemCaptured(data) { data.nothing.at.all; }", 1, &["script.js", "12 of 13 calls threw"]),
         ("jobs.schedule('t', '* * * * * *', function () { throw new Error('job'); }, 2);", 1, &["threw"]),
         ("function onItemQueried(data) { return test.fail(data); }", 0, &["test.fail 12"]),
         ("while (true) {}", 1, &["script.js"]),

@@ -18,7 +18,8 @@ pub(super) async fn run(hub: Hub) -> Outcome {
         let text = |key: &str| printable(script[key].as_str().unwrap_or_default());
         let inactive = if script["active"] == true { "" } else { "  (inactive)" };
         let path = script["path"].as_str().map(|path| format!("  {path}")).unwrap_or_default();
-        writeln!(out, "{:>3}  {}{inactive}{path}", script["index"], text("title"))?;
+        let index = script["index"].as_u64().unwrap_or_default();
+        writeln!(out, "{index:>3}  {}{inactive}{path}", text("title"))?;
         if script["error"].is_string() {
             writeln!(out, "     {}", text("error"))?;
         }
