@@ -44,7 +44,8 @@ async fn all_workers_are_asked_the_same_at_the_same_now() {
     status_when(hub.address, |status| status["watchers"][0]["historyEnded"] == true).await;
     let asked: Vec<_> = workers.iter().map(Fake::heard).collect();
     assert_eq!(asked[0], asked[1]);
-    let ToWorker::Subscribe { kfl, language, now, shape, after, .. } = &asked[0][0] else {
+    // Before it come the scripts, of which there are none.
+    let ToWorker::Subscribe { kfl, language, now, shape, after, .. } = &asked[0][1] else {
         panic!("{asked:?}")
     };
     // Which the first spelling would have been too, had it not been fixed.

@@ -17,7 +17,7 @@ use scripting::{
     wire::{Line, LineKind},
 };
 use serde_json::json;
-use worker::{Backstage, Input, Limits, Seen};
+use worker::{Backstage, Limits, Seen};
 
 use crate::{
     capturing,
