@@ -1,6 +1,9 @@
 //! The fields of requests and responses, as filters and entries have them.
 
-use super::*;
+use kfl::{Lent, List, Record, Value};
+
+use super::{Params, PostData, Request, Response, TextOrBytes, UNKNOWN_SIZE};
+use crate::{dissector::Part, http1::words::reason};
 
 fn made<'a>(record: impl Record + 'a) -> Value<'a> {
     Value::Record(Lent::Made(Box::new(record)))

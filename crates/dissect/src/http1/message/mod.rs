@@ -3,7 +3,6 @@
 mod fields;
 
 use api::Protocol;
-use kfl::{Lent, List, Record, Value};
 
 use super::{
     HINT_CONNECT, HINT_HEAD, HTTP_10, HTTP_11, broken,
@@ -11,7 +10,6 @@ use super::{
     framing::{Body, Length, Partial},
     parser::{Head, StartLine},
     text::{Map, MultiMap, Span, Text, Texts},
-    words::reason,
 };
 use crate::{
     Limits, Message, Role,
