@@ -4,6 +4,13 @@ CACHE=${KUBESHARK_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/kubeshark}
 WSCAT_VERSION=6.1.0
 WSCAT_HOME=$CACHE/wscat-$WSCAT_VERSION
 WSCAT=$WSCAT_HOME/node_modules/.bin/wscat
+VERSITYGW_VERSION=1.8.0
+FAKE_GCS_VERSION=1.56.1
+SERVERS=$CACHE/servers-$VERSITYGW_VERSION-$FAKE_GCS_VERSION
+# Programs of others that hack/tools.sh builds.
+TOOLS=$CACHE/tools
+# What hack/libpcap.sh builds for images.
+LIBPCAP_VERSION=1.10.3
 
 # The oldest Rust that builds this: rust-version in Cargo.toml.
 RUST_VERSION=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)

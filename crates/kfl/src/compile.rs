@@ -3,11 +3,11 @@
 
 use crate::{
     ast::{Expr, Kind, Operator, Part, Selector, literal_value},
+    code::Code,
     document::Format,
     error::Fault,
     functions, parser,
     path::{self, Step},
-    plain,
     program::{Inside, Node, Selection, Test, compare},
     regexes::Regexes,
     schema::Schema,
@@ -39,16 +39,28 @@ impl<'a> Options<'a> {
     }
 }
 
-/// A spelling of the language.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// A spelling of the language. Its name is `v1`, `v2`, or nothing for either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub enum Language {
     /// KFL as of 2023 where a text makes sense as that, else KFL2 where it makes sense as that.
     #[default]
+    #[serde(rename = "")]
     Any,
     /// KFL as of 2023.
+    #[serde(rename = "v1")]
     V1,
     /// KFL2.
+    #[serde(rename = "v2")]
     V2,
+}
+
+/// What a query takes beside its record and its text.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Reads {
+    /// It asks for the moment of [`Options::now`].
+    pub(crate) now: bool,
+    /// Bytes that its compiled regexes may have.
+    pub(crate) regexes: usize,
 }
 
 /// A query ready to run.
@@ -57,8 +69,9 @@ pub(crate) struct Compiled {
     pub(crate) program: Option<Node>,
     pub(crate) limit: Option<u64>,
     pub(crate) alters: bool,
-    /// The short way serves.
-    pub(crate) plain: bool,
+    pub(crate) reads: Reads,
+    /// The program as jumps, where that serves.
+    pub(crate) code: Option<Code>,
 }
 
 pub(crate) fn compile(expr: Option<&Expr>, options: &Options<'_>) -> Result<Compiled, Fault> {
@@ -68,8 +81,9 @@ pub(crate) fn compile(expr: Option<&Expr>, options: &Options<'_>) -> Result<Comp
     if let (Some(node), false) = (&mut program, compiler.alters) {
         cheap_first(node);
     }
-    let plain = program.as_ref().is_some_and(plain::is_plain);
-    Ok(Compiled { program, limit: compiler.limit, alters: compiler.alters, plain })
+    let code = program.as_ref().and_then(Code::of);
+    let reads = compiler.reads();
+    Ok(Compiled { program, limit: compiler.limit, alters: compiler.alters, reads, code })
 }
 
 pub(crate) struct Compiler<'o> {
@@ -77,6 +91,7 @@ pub(crate) struct Compiler<'o> {
     pub(crate) limit: Option<u64>,
     pub(crate) alters: bool,
     regexes: Regexes,
+    reads: Reads,
     /// The documents that the query reads, by the field that holds them.
     slots: HashMap<(Box<[Step]>, Format), usize>,
     /// Whether macros are replaced: not inside macros.
@@ -92,11 +107,22 @@ impl<'o> Compiler<'o> {
             options,
             regexes: Regexes::default(),
             slots: HashMap::new(),
+            reads: Reads::default(),
             limit: None,
             alters: false,
             macros: true,
             shadowed: false,
         }
+    }
+
+    /// The moment of the query.
+    pub(crate) fn now(&mut self) -> i64 {
+        self.reads.now = true;
+        self.options.now
+    }
+
+    pub(crate) fn reads(&self) -> Reads {
+        Reads { regexes: self.regexes.size(), ..self.reads }
     }
 
     pub(crate) fn node(&mut self, expr: &Expr) -> Result<Node, Fault> {
@@ -176,7 +202,7 @@ impl<'o> Compiler<'o> {
                 return self.expand(name, expansion, span);
             }
             if name == functions::NOW {
-                return Ok(constant(Datum::Int(self.options.now)));
+                return Ok(constant(Datum::Int(self.now())));
             }
         }
         Ok(Node::Select(Selection::field(&selector.path)))

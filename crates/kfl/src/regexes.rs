@@ -12,6 +12,11 @@ pub(crate) struct Regexes {
 }
 
 impl Regexes {
+    /// Bytes that all of them may have, as compiled.
+    pub(crate) fn size(&self) -> usize {
+        self.spent
+    }
+
     /// The regex of this pattern, or why there is none.
     pub(crate) fn build(&mut self, pattern: &str) -> Result<Regex, String> {
         if let Some(regex) = self.built.get(pattern) {

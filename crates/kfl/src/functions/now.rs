@@ -18,6 +18,6 @@ pub(super) const FUNCTION: Function = Function {
                 fault.suggest("for another moment write seconds(-5), minutes(-5), hours(-5), days(-5)")
             );
         }
-        Ok(constant(Datum::Int(compiler.options.now)))
+        Ok(constant(Datum::Int(compiler.now())))
     },
 };

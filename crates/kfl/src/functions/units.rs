@@ -39,7 +39,7 @@ fn moment(compiler: &mut Compiler<'_>, used: &Use<'_>, unit: i64) -> Result<Node
         Datum::Float(float) => float as i64,
         _ => return Err(used.wrong("takes a number")),
     };
-    let moment = count.checked_mul(unit).and_then(|span| compiler.options.now.checked_add(span));
+    let moment = count.checked_mul(unit).and_then(|span| compiler.now().checked_add(span));
     match moment {
         Some(moment) => Ok(constant(Datum::Int(moment))),
         None => Err(used.wrong("reaches beyond the end of time")),

@@ -1,13 +1,9 @@
 //! The fields of requests and responses, as filters and entries have them.
 
-use kfl::{Lent, List, Record, Value};
+use kfl::{Lent, List, Value, View};
 
 use super::{Params, PostData, Request, Response, TextOrBytes, UNKNOWN_SIZE};
 use crate::{dissector::Part, http1::words::reason};
-
-fn made<'a>(record: impl Record + 'a) -> Value<'a> {
-    Value::Record(Lent::Made(Box::new(record)))
-}
 
 fn version(text: &str) -> Value<'_> {
     Value::text(if text.is_empty() { "HTTP/0.9" } else { text })
@@ -16,15 +12,15 @@ fn version(text: &str) -> Value<'_> {
 kfl::record! {
     impl Record for Request as request {
         "bodySize" => Value::Int(request.body_size),
-        "cookies" => made(request.cookies()),
-        "headers" => made(request.headers()),
+        "cookies" => View(request.cookies()),
+        "headers" => View(request.headers()),
         "headersSize" => Value::Int(UNKNOWN_SIZE),
         "httpVersion" => version(request.text.get(request.version)),
         "method" => Value::text(request.text.get(request.method)),
         "path" => Value::text(request.text.get(request.path)),
         "pathSegments" => Value::List(Lent::Made(Box::new(request.segments()))),
         "postData" => request.post.as_ref().map(|post| Value::record(post)),
-        "queryString" => made(request.query()),
+        "queryString" => View(request.query()),
         "targetUri" => Value::text(request.target()),
         "url" => Value::text(request.target()),
     }
@@ -45,9 +41,9 @@ kfl::record! {
 kfl::record! {
     impl Record for Response as response {
         "bodySize" => Value::Int(response.body_size),
-        "content" => made(ContentOf(response)),
-        "cookies" => made(response.cookies()),
-        "headers" => made(response.headers()),
+        "content" => View(ContentOf(response)),
+        "cookies" => View(response.cookies()),
+        "headers" => View(response.headers()),
         "headersSize" => Value::Int(UNKNOWN_SIZE),
         "httpVersion" => version(response.text.get(response.version)),
         "redirectURL" => Value::text(response.redirect_url()),
