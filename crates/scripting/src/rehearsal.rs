@@ -176,7 +176,8 @@ impl Rehearsal {
         loop {
             let shared = Rc::clone(self.engine.shared());
             let timer = shared.timers.borrow().next().map(|due| due as i64);
-            let job = shared.jobs.borrow().next().map(|(due, number)| (due.saturating_mul(1_000_000), number));
+            let job =
+                shared.jobs.borrow().next().map(|(due, number)| (due.saturating_mul(1_000_000), number));
             let due = timer.into_iter().chain(job.map(|(due, _)| due)).min();
             let Some(due) = due.filter(|due| *due <= to) else { break };
             shared.clock.set(due);

@@ -164,7 +164,11 @@ fn a_query_is_coloured_or_left_alone() {
         for (status, passed, failed) in [(200, true, false), (500, false, true), (404, false, false)] {
             let changed = rehearsal.queried(item(status).as_bytes()).unwrap();
             let changed: Value = serde_json::from_slice(&changed).unwrap();
-            assert_eq!((&changed["passed"], &changed["failed"]), (&json!(passed), &json!(failed)), "{status}");
+            assert_eq!(
+                (&changed["passed"], &changed["failed"]),
+                (&json!(passed), &json!(failed)),
+                "{status}"
+            );
             assert_eq!(changed["named"], true);
         }
     });
@@ -211,7 +215,9 @@ fn an_error_has_title_line_and_stack_and_the_script_goes_on() {
         rehearsal.entry(item(200).as_bytes(), START);
     });
     assert_eq!(lines.len(), 2, "{lines:?}");
-    for part in ["[n-0:ERROR] My alert: onItemCaptured: ReferenceError: undefinedName is not defined", "inner", ":4:"] {
+    for part in
+        ["[n-0:ERROR] My alert: onItemCaptured: ReferenceError: undefinedName is not defined", "inner", ":4:"]
+    {
         assert!(lines[0].contains(part), "{part} in {}", lines[0]);
     }
     assert_eq!(lines[1], "[n-0] call 2");
@@ -240,12 +246,17 @@ fn a_script_that_throws_at_its_top_level_is_refused() {
 fn what_uses_up_its_limits_is_stopped_inside_and_cannot_catch_it() {
     for (body, what) in [
         ("while (true) {}", "loops"),
-        ("for (;;) { try { while (true) {} } catch (e) { console.log('caught') } finally { console.log('finally') } }", "loops"),
+        (
+            "for (;;) { try { while (true) {} } catch (e) { console.log('caught') } finally { console.log('finally') } }",
+            "loops",
+        ),
         ("(function f() { f(); })()", "recursive"),
         ("(function f() { [1, 2].sort(f); })()", "recursive"),
         ("[1].forEach(function f() { [1].forEach(f); })", "recursive"),
     ] {
-        let script = format!("var n = 0; function onItemCaptured() {{ n++; if (n === 1) {{ {body} }} console.log(n); }}");
+        let script = format!(
+            "var n = 0; function onItemCaptured() {{ n++; if (n === 1) {{ {body} }} console.log(n); }}"
+        );
         let options = Options { loop_iterations: 100_000, ..Options::default() };
         let (lines, outcome) = run(&[&script], options, |rehearsal| {
             rehearsal.entry(item(200).as_bytes(), START);
@@ -271,7 +282,8 @@ fn jobs_run_in_their_time_and_tell_how_they_ended() {
         try { jobs.schedule("x", "nonsense", function () {}); } catch (e) { console.log(("" + e).slice(0, 30)); }
         try { jobs.run("nobody"); } catch (e) { console.log("" + e); }
         try { jobs.schedule("x", "* * * * * *"); } catch (e) { console.log("" + e); }"#;
-    let (lines, outcome) = run(&[script], Options::default(), |rehearsal| rehearsal.advance(START + 45 * SECOND));
+    let (lines, outcome) =
+        run(&[script], Options::default(), |rehearsal| rehearsal.advance(START + 45 * SECOND));
     let expected = [
         "[n-0] Scheduled job \"twice\" (*/10 * * * * *), limit: 2",
         "[n-0] Scheduled job \"bad\" (30 * * * * *), limit: infinite",
@@ -288,7 +300,11 @@ fn jobs_run_in_their_time_and_tell_how_they_ended() {
     assert_eq!(lines[..expected.len()], expected);
     assert!(lines[expected.len()].contains(": job \"bad\": Error: no"), "{lines:?}");
     assert_eq!(lines[expected.len() + 1..], ["[n-0] failed bad Error: no"]);
-    let rows: Vec<_> = outcome.jobs.iter().map(|job| (job.tag.as_str(), job.runs, job.failed, job.status.as_str())).collect();
+    let rows: Vec<_> = outcome
+        .jobs
+        .iter()
+        .map(|job| (job.tag.as_str(), job.runs, job.failed, job.status.as_str()))
+        .collect();
     assert_eq!(rows, [("twice", 2, 0, "done"), ("bad", 1, 1, "waiting")]);
 }
 
@@ -304,8 +320,15 @@ fn timers_and_promises_have_their_turn() {
         Promise.resolve(7).then(function (x) { console.log("promised", x); });
         console.log("now"); console.clear();"#;
     let lines = printed(&[script], |rehearsal| rehearsal.advance(START + 60 * SECOND));
-    let expected =
-        ["[n-0] now", "(clear)", "[n-0] promised 7", "[n-0] first", "[n-0] second 1 2 2000", "[n-0] tick 1", "[n-0] tick 2"];
+    let expected = [
+        "[n-0] now",
+        "(clear)",
+        "[n-0] promised 7",
+        "[n-0] first",
+        "[n-0] second 1 2 2000",
+        "[n-0] tick 1",
+        "[n-0] tick 2",
+    ];
     assert_eq!(lines, expected);
 }
 
@@ -324,7 +347,8 @@ fn helpers_do_what_they_say() {
           console.log(tried(function () { prometheus.metric("bad name", "", 1, 2); }));
           console.log([1, undefined, function () {}], {a: undefined, b: NaN, c: new Date(0)}, null, Symbol("s"));
         }"##;
-    let (lines, outcome) = run(&[script], Options::default(), |rehearsal| rehearsal.entry(item(500).as_bytes(), START));
+    let (lines, outcome) =
+        run(&[script], Options::default(), |rehearsal| rehearsal.entry(item(500).as_bytes(), START));
     assert_eq!(lines[0], "[n-0] true true false");
     assert!(lines[1].starts_with("[n-0] Error: 1:9: unexpected token"), "{lines:?}");
     assert!(lines[1].ends_with("true false"), "{lines:?}");
