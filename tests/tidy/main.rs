@@ -113,7 +113,8 @@ fn every_protocol_is_whole() {
             library.contains(&format!("{name}::SPEC")) && !table.is_empty(),
             "{name} is not in DISSECTORS"
         );
-        assert!(directory.join("tests.rs").is_file(), "{name} has no tests.rs");
+        let tests = ["tests.rs", "tests/mod.rs"].map(|file| directory.join(file));
+        assert!(tests.iter().any(|file| file.is_file()), "{name} has no tests.rs");
         assert!(documents.contains(&name), "{name} has no line in docs/");
         let spoken = name.trim_end_matches(|c: char| c.is_ascii_digit());
         assert!(seen.contains(spoken), "no capture speaks {name}");

@@ -1,6 +1,6 @@
 //! An entry: one transaction as users see, filter and script it.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use kfl::Value;
 
@@ -100,6 +100,35 @@ impl fmt::Display for Stream {
     }
 }
 
+/// A text that is no stream's file name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotAStream(pub String);
+
+impl fmt::Display for NotAStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is not the name of a stream; one looks like 000000000001.pcap", self.0)
+    }
+}
+
+impl std::error::Error for NotAStream {}
+
+/// Reads what `Display` writes; zeros in front of the number may be missing.
+impl FromStr for Stream {
+    type Err = NotAStream;
+
+    fn from_str(name: &str) -> Result<Self, NotAStream> {
+        let error = || NotAStream(name.to_owned());
+        let number = name.strip_suffix(".pcap").ok_or_else(error)?;
+        let (number, udp) = number.strip_suffix("_udp").map_or((number, false), |number| (number, true));
+        if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(error());
+        }
+        // The packet store doubles it.
+        let number = number.parse().ok().filter(|number| (1..=u64::MAX >> 1).contains(number));
+        Ok(Self { number: number.ok_or_else(error)?, udp })
+    }
+}
+
 impl Stream {
     fn name(self) -> String {
         let mut name = String::with_capacity(32);
@@ -153,7 +182,7 @@ impl Entry {
 }
 
 fn half(payload: Option<&dyn Payload>) -> Value<'_> {
-    payload.map_or(Value::Null, |payload| Value::record(payload.as_record()))
+    payload.map_or(Value::Null, |payload| Value::record(payload))
 }
 
 kfl::record! {

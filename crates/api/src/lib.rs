@@ -16,7 +16,7 @@ mod view;
 
 pub use base::{write_base, write_item};
 pub use endpoint::{Endpoint, Node};
-pub use entry::{Entry, Fault, FaultKind, Flags, Stream};
+pub use entry::{Entry, Fault, FaultKind, Flags, NotAStream, Stream};
 pub use kfl::write_record;
 pub use macros::MACROS;
 pub use options::{explaining, matcher, options};

@@ -8,7 +8,7 @@ use worker::Report;
 const ALWAYS: &[(&str, &str)] = &[("capture", "packets"), ("capture", "bytes")];
 
 /// The stages, from packets to entries.
-const STAGES: &[&str] = &["capture", "decode", "flow", "dissect", "entries"];
+const STAGES: &[&str] = &["capture", "decode", "flow", "dissect", "packets", "entries"];
 
 /// Where everything ended: `all` rows, one a line; or a line per stage of what was counted.
 pub(crate) fn write(out: &mut dyn Write, report: &Report, all: bool) -> io::Result<()> {

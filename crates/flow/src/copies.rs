@@ -1,7 +1,37 @@
 //! The same packet seen twice: on both ends of a veth pair, on the bridge between them, twice on `any`.
 
+use crate::hash::{digest, mix};
 use crate::limits::Limits;
-use crate::packet::{Packet, Timestamp};
+use crate::packet::{Layer4, Packet, Timestamp};
+
+/// Tells copies among the packets of one flow, those that carry nothing included: for whoever keeps packets themselves.
+#[derive(Clone)]
+pub struct Copies(Sightings<8>);
+
+impl Default for Copies {
+    fn default() -> Self {
+        Self(Sightings::new())
+    }
+}
+
+impl Copies {
+    /// Whether the flow's next packet is one that was seen before, elsewhere or twice in one place.
+    pub fn has(&mut self, packet: &Packet<'_>, limits: &Limits) -> bool {
+        let fields = match &packet.layer4 {
+            Layer4::Segment(fields) => {
+                let numbers = u64::from(fields.sequence) << 32 | u64::from(fields.acknowledgment);
+                mix(numbers, u64::from(fields.flags) << 16 | u64::from(fields.window))
+            }
+            Layer4::Datagram => 0,
+        };
+        let what = mix(digest(packet.payload) ^ u64::from(packet.from_low), fields);
+        let copy = self.0.has_copy_of(what, packet, limits);
+        if !copy {
+            self.0.note(what, packet);
+        }
+        copy
+    }
+}
 
 /// What tells a packet from others of its half.
 #[derive(Clone, Copy)]

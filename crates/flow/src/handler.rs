@@ -1,6 +1,6 @@
 //! What the table tells whoever wants the bytes: it calls, it is never asked.
 
-use crate::packet::{FlowKey, Ordinal, Outer, Timestamp};
+use crate::packet::{FlowKey, Ordinal, Outer, Packet, Timestamp};
 
 /// Which way bytes go.
 ///
@@ -101,6 +101,9 @@ pub trait FlowHandler {
 
     /// A flow begins.
     fn open(&mut self, opening: &Opening) -> Self::Flow;
+
+    /// A packet of the flow was captured: called before whatever it brings, and also when it brings nothing.
+    fn packet(&mut self, _flow: &mut Self::Flow, _packet: &Packet<'_>) {}
 
     /// Bytes in order; a datagram whole.
     fn data(&mut self, flow: &mut Self::Flow, data: &Data<'_>);

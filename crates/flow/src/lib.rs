@@ -23,6 +23,7 @@ mod tcp;
 mod testing;
 mod udp;
 
+pub use copies::Copies;
 pub use counters::{DecodeCounters, FlowCounters};
 pub use decode::Decoder;
 pub use handler::{Close, Closing, Data, Direction, FlowHandler, Gap, Opening};

@@ -1,6 +1,10 @@
 //! Packets on their way from the reader to the shards: decoded, sorted by shard, their payloads in one arena.
 
-use std::ops::Range;
+use std::{
+    mem,
+    ops::Range,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use flow::{Decoder, Frame, Ordinal, Packet, SHARDS, Share, Timestamp};
 
@@ -25,6 +29,8 @@ pub(crate) struct Batch {
     shards: Vec<Vec<Held>>,
     pub(crate) ticks: Vec<Tick>,
     packets: usize,
+    /// Whole frames, where somebody wants them.
+    frames: Frames,
     /// Which share of the flows that begin in it is shed.
     pub(crate) shed: Share,
     /// The capture ends here: the last packet and the highest time.
@@ -35,12 +41,77 @@ pub(crate) struct Batch {
 struct Held {
     packet: Packet<'static>,
     payload: Range<usize>,
+    /// The payload lies in the arena of the frames.
+    in_frame: bool,
+    /// Its frame among those kept.
+    frame: Option<u32>,
 }
 
 /// What a shard meets, in the order of the source.
 pub(crate) enum Event<'a> {
-    Packet(Packet<'a>),
+    /// A packet, and the place of its frame if frames are kept.
+    Packet(Packet<'a>, Option<u32>),
     Tick(Tick),
+}
+
+/// The frames of a batch as they were captured, and to which streams they belong.
+#[derive(Default)]
+pub(crate) struct Frames {
+    /// Where their bytes are.
+    pub(crate) arena: Vec<u8>,
+    /// In the order of the source.
+    pub(crate) kept: Vec<KeptFrame>,
+    /// Earlier frames that a kept one made a datagram with: the place of the kept one, the earlier one's ordinal.
+    pub(crate) parts: Vec<(u32, Ordinal)>,
+    /// Streams that ended, by [`StreamKey`].
+    pub(crate) ended: Vec<StreamKey>,
+}
+
+/// One frame.
+pub(crate) struct KeptFrame {
+    pub(crate) ordinal: Ordinal,
+    pub(crate) at: Timestamp,
+    pub(crate) interface: u32,
+    pub(crate) link_type: u32,
+    pub(crate) wire_len: u32,
+    /// Its bytes in the arena.
+    pub(crate) bytes: Range<usize>,
+    /// Whose it is, written by whichever thread runs the shard of its packet.
+    owner: AtomicU64,
+}
+
+/// A stream's number and kind in one word: twice the number, and one for UDP. 0 is no stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct StreamKey(pub(crate) u64);
+
+impl StreamKey {
+    /// Frames of no stream.
+    pub(crate) const NONE: Self = Self(0);
+    /// A frame that repeats one that was captured elsewhere.
+    pub(crate) const COPY: Self = Self(u64::MAX);
+}
+
+impl From<api::Stream> for StreamKey {
+    fn from(stream: api::Stream) -> Self {
+        Self(stream.number << 1 | u64::from(stream.udp))
+    }
+}
+
+impl Frames {
+    /// Forgets them, keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.arena.clear();
+        self.kept.clear();
+        self.parts.clear();
+        self.ended.clear();
+    }
+}
+
+impl KeptFrame {
+    /// Whose it is.
+    pub(crate) fn owner(&self) -> StreamKey {
+        StreamKey(self.owner.load(Ordering::Relaxed))
+    }
 }
 
 impl Batch {
@@ -51,12 +122,14 @@ impl Batch {
         self.shards.iter_mut().for_each(Vec::clear);
         self.ticks.clear();
         self.packets = 0;
+        self.frames.clear();
         self.end = None;
     }
 
     /// Whether it should be handed over.
     pub(crate) fn is_full(&self) -> bool {
-        self.packets >= MAX_PACKETS || self.arena.len() >= MAX_BYTES
+        self.packets.max(self.frames.kept.len()) >= MAX_PACKETS
+            || self.arena.len() + self.frames.arena.len() >= MAX_BYTES
     }
 
     /// Whether nothing happens in it.
@@ -64,12 +137,65 @@ impl Batch {
         self.packets == 0 && self.ticks.is_empty() && self.end.is_none()
     }
 
-    fn push(&mut self, packet: &Packet<'_>) {
-        let start = self.arena.len();
-        self.arena.extend_from_slice(packet.payload);
-        let held = Held { packet: Packet { payload: &[], ..*packet }, payload: start..self.arena.len() };
-        self.shards[packet.key.shard()].push(held);
+    fn push(&mut self, packet: &Packet<'_>, frame: Option<(u32, &[u8])>) {
+        let within = frame.and_then(|(index, bytes)| {
+            let kept = self.frames.kept.get(index as usize)?;
+            // A payload that was joined from fragments lies elsewhere.
+            let offset = packet.payload.as_ptr().addr().checked_sub(bytes.as_ptr().addr())?;
+            (offset + packet.payload.len() <= bytes.len())
+                .then(|| kept.bytes.start + offset..kept.bytes.start + offset + packet.payload.len())
+        });
+        let (payload, in_frame) = match within {
+            Some(range) => (range, true),
+            None => {
+                let start = self.arena.len();
+                self.arena.extend_from_slice(packet.payload);
+                (start..self.arena.len(), false)
+            }
+        };
+        let packet = Packet { payload: &[], ..*packet };
+        let frame = frame.map(|(index, _)| index);
+        self.shards[packet.key.shard()].push(Held { packet, payload, in_frame, frame });
         self.packets += 1;
+    }
+
+    /// Keeps the frame itself; gives its place.
+    fn keep(&mut self, frame: &Frame<'_>) -> u32 {
+        let start = self.frames.arena.len();
+        self.frames.arena.extend_from_slice(frame.bytes);
+        self.frames.kept.push(KeptFrame {
+            ordinal: frame.ordinal,
+            at: frame.at,
+            interface: frame.interface,
+            link_type: frame.link_type,
+            wire_len: frame.wire_len,
+            bytes: start..self.frames.arena.len(),
+            owner: AtomicU64::new(StreamKey::NONE.0),
+        });
+        self.frames.kept.len() as u32 - 1
+    }
+
+    /// Says whose a kept frame is.
+    pub(crate) fn own(&self, frame: u32, owner: StreamKey) {
+        if let Some(kept) = self.frames.kept.get(frame as usize) {
+            kept.owner.store(owner.0, Ordering::Relaxed);
+        }
+    }
+
+    /// Streams that ended with what is in this batch.
+    pub(crate) fn ended(&mut self, streams: impl Iterator<Item = StreamKey>) {
+        self.frames.ended.extend(streams);
+    }
+
+    /// Takes the frames out and leaves `spare`, which is empty: nobody needs their packets any longer.
+    pub(crate) fn take_frames(&mut self, spare: Frames) -> Frames {
+        self.shards.iter_mut().for_each(Vec::clear);
+        mem::replace(&mut self.frames, spare)
+    }
+
+    /// The frames that were kept.
+    pub(crate) fn frames(&self) -> &Frames {
+        &self.frames
     }
 
     /// What happens to one shard.
@@ -82,7 +208,8 @@ impl Batch {
                 return Some(Event::Tick(*tick));
             }
             packets.next().map(|held| {
-                Event::Packet(Packet { payload: &self.arena[held.payload.clone()], ..held.packet })
+                let arena = if held.in_frame { &self.frames.arena } else { &self.arena };
+                Event::Packet(Packet { payload: &arena[held.payload.clone()], ..held.packet }, held.frame)
             })
         })
     }
@@ -93,20 +220,27 @@ pub(crate) struct Filler {
     pub(crate) decoder: Decoder,
     highest: Timestamp,
     next_tick: Timestamp,
+    keep_frames: bool,
 }
 
 const SECOND: i64 = 1_000_000_000;
 
 impl Filler {
-    pub(crate) fn new(limits: &flow::Limits) -> Self {
-        Self { decoder: Decoder::new(limits), highest: Timestamp(i64::MIN), next_tick: Timestamp(i64::MIN) }
+    /// `keep_frames`: batches hold whole frames beside the packets.
+    pub(crate) fn new(limits: &flow::Limits, keep_frames: bool) -> Self {
+        let never = Timestamp(i64::MIN);
+        Self { decoder: Decoder::new(limits), highest: never, next_tick: never, keep_frames }
     }
 
     /// Decodes a frame into the batch.
     pub(crate) fn frame(&mut self, frame: &Frame<'_>, batch: &mut Batch) {
         self.advance(frame.ordinal, frame.at, batch);
-        if let Some(packet) = self.decoder.decode(frame) {
-            batch.push(&packet);
+        let kept = self.keep_frames.then(|| (batch.keep(frame), frame.bytes));
+        let Some(packet) = self.decoder.decode(frame) else { return };
+        batch.push(&packet, kept);
+        if let Some((index, _)) = kept {
+            let others = self.decoder.parts().iter().filter(|&&part| part != frame.ordinal);
+            batch.frames.parts.extend(others.map(|&part| (index, part)));
         }
     }
 

@@ -2,10 +2,13 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::Input;
+use crate::{Input, PacketLimits};
 
 /// Where workers listen unless told otherwise.
 pub const DEFAULT_PORT: u16 = 30001;
+
+/// What scripts may keep on disk unless told otherwise: 1 GiB.
+pub const DEFAULT_SCRIPT_BYTES: u64 = 1 << 30;
 
 /// One source of packets.
 #[derive(Clone, Debug)]
@@ -59,12 +62,24 @@ pub struct Config {
     pub threads: usize,
     /// How much of the past it keeps.
     pub store: StoreLimits,
-    /// Where it keeps what must outlive it: the highest stream number given. `None` starts from 1 each time.
+    /// Where it keeps what must outlive it: the highest stream number given, and packets. `None` starts from 1 each time
+    /// and keeps no packets.
     pub data_dir: Option<PathBuf>,
+    /// How many packets it keeps there.
+    pub packets: PacketLimits,
+    /// Bytes that scripts may keep there, copies of streams and snapshots included.
+    pub script_bytes: u64,
+    /// Our own program, which runs scripts as `script-host`. Without it no script runs here.
+    pub script_host: Option<PathBuf>,
+    /// Files are read only when scripts are there, which a hub is known to bring; not longer than this is waited.
+    pub wait_for_scripts: Option<Duration>,
     /// Names under which it may be asked, besides loopback's.
     pub allowed_hosts: Vec<String>,
     /// Addresses of our own servers on this machine, whose traffic a live capture leaves out.
     pub own: Vec<SocketAddr>,
+    /// Whom it becomes, in user and group, once its sources are open and before it looks at a packet: whoever starts it
+    /// is root then. `None` goes on as it is.
+    pub user: Option<u32>,
     /// The bounds of decoding, flow tables and dissectors.
     pub limits: Limits,
 }
@@ -80,8 +95,13 @@ impl Config {
             threads: 1,
             store: StoreLimits::default(),
             data_dir: None,
+            packets: PacketLimits::default(),
+            script_bytes: DEFAULT_SCRIPT_BYTES,
+            script_host: None,
+            wait_for_scripts: None,
             allowed_hosts: Vec::new(),
             own: Vec::new(),
+            user: None,
             limits: Limits::default(),
         }
     }

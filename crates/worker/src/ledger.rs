@@ -1,6 +1,6 @@
 //! Where every packet, byte, flow and message ended.
 
-use crate::CaptureStats;
+use crate::{CaptureStats, PacketCounters};
 
 /// All that was counted on the way from the source to the entries. Each row is counted where the thing happens.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,8 @@ pub struct Ledger {
     pub flow: flow::FlowCounters,
     /// By the dissectors.
     pub dissect: dissect::Counters,
+    /// By the packet store.
+    pub packets: PacketCounters,
     /// Flows that are open now.
     pub open_flows: u64,
 }
@@ -24,6 +26,7 @@ impl Ledger {
         self.decode.add(&other.decode);
         self.flow.add(&other.flow);
         self.dissect.add(&other.dissect);
+        self.packets.add(&other.packets);
         self.open_flows += other.open_flows;
     }
 
@@ -33,6 +36,7 @@ impl Ledger {
         self.decode.each(&mut |row, count| visit("decode", row, count));
         self.flow.each(&mut |row, count| visit("flow", row, count));
         self.dissect.each(&mut |row, count| visit("dissect", row, count));
+        self.packets.each(&mut |row, count| visit("packets", row, count));
     }
 
     /// The same as JSON, with the flows that are open: an object per stage.

@@ -12,10 +12,16 @@ mod capture;
 mod config;
 mod dissect;
 mod entries;
+#[path = "../../scripting/src/files/mod.rs"]
+pub mod files;
 mod identity;
 mod ledger;
+mod names;
 mod overload;
+mod replay;
+mod privileges;
 mod rounds;
+mod scripts;
 mod server;
 mod source;
 mod status;
@@ -25,10 +31,16 @@ mod tap;
 mod worker;
 
 pub use capture::{CaptureError, CaptureStats, Input, Place};
-pub use config::{Config, DEFAULT_PORT, Limits, SourceConfig, StoreLimits};
+pub use config::{Config, DEFAULT_PORT, DEFAULT_SCRIPT_BYTES, Limits, SourceConfig, StoreLimits};
 pub use dissect::{DissectConfig, DissectError, Output, Progress, Report, dissect};
 pub use entries::entries;
 pub use ledger::Ledger;
+pub use names::{Name, NameHistory};
+pub use replay::{Backstage, Seen, replay};
+pub use store::packets::{
+    Download, PacketCounters, PacketLimits, Packets, PacketsError, PacketsStatus, Snapshot, What,
+};
+pub use privileges::forbid_escalation;
 pub use worker::{Error, Running, start};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

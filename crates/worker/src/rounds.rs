@@ -34,7 +34,7 @@ use crate::{
     CaptureError, CaptureStats, Ledger, Limits,
     batch::{Batch, Event},
     lock,
-    tap::Tap,
+    tap::{Owner, Tap},
 };
 
 /// Fills batches. A live source may return an empty batch after a while; a file waits.
@@ -80,6 +80,12 @@ pub(crate) trait Finish: Sync {
 pub(crate) trait Consume<T>: Send {
     /// Takes one item and the buffer that it was made with.
     fn consume(&mut self, item: T, buffer: &[u8]) -> io::Result<()>;
+
+    /// The next item was completed by this packet.
+    fn before(&mut self, _ordinal: Ordinal) {}
+
+    /// The shards are done with a batch: its frames, if it kept any, may be taken. Called before `round`.
+    fn frames(&mut self, _batch: &mut Batch) {}
 
     /// A round is over: nothing else runs.
     fn round(&mut self, account: &dyn Account) -> io::Result<()>;
@@ -160,8 +166,9 @@ where
     C: Consume<F::Item>,
 {
     let dissect_limits = Arc::new(limits.dissect.clone());
+    let flow_limits = Arc::new(limits.flow.clone());
     let shard = || {
-        let tap = Tap::new(Arc::clone(&dissect_limits));
+        let tap = Tap::new(Arc::clone(&dissect_limits), Arc::clone(&flow_limits));
         Mutex::new(Shard { table: FlowTable::new(&limits.flow), tap, output: Output::default() })
     };
     let engine = Engine {
@@ -259,7 +266,8 @@ impl<F: Finish, C: Consume<F::Item>> Engine<'_, F, C> {
             order.extend(output.items.drain(..).map(|(position, item)| (position, shard, item)));
         }
         order.sort_unstable_by_key(|(position, ..)| *position);
-        for (_, shard, item) in order {
+        for ((ordinal, ..), shard, item) in order {
+            consumer.before(ordinal);
             consumer.consume(item, &finished[shard].buffer)?;
         }
         finished.iter_mut().for_each(|output| output.buffer.clear());
@@ -280,7 +288,12 @@ impl<F: Finish, C: Consume<F::Item>> Engine<'_, F, C> {
         table.shed(batch.shed);
         for event in batch.events(index) {
             match event {
-                Event::Packet(packet) => table.packet(&packet, tap),
+                Event::Packet(packet, None) => table.packet(&packet, tap),
+                Event::Packet(packet, Some(frame)) => {
+                    tap.frame(frame);
+                    table.packet(&packet, tap);
+                    batch.own(frame, tap.owner());
+                }
                 Event::Tick(tick) => table.tick(tick.ordinal, tick.now, tap),
             }
         }
@@ -293,9 +306,12 @@ impl<F: Finish, C: Consume<F::Item>> Engine<'_, F, C> {
     fn turn(&self, numbers: &mut dyn Numbers) {
         let mut finished = lock(&self.finished);
         let mut opened = Vec::new();
+        let (mut unowned, mut ended) = (Vec::new(), Vec::new());
         for (shard, done) in self.shards.iter().zip(finished.iter_mut()) {
             let mut shard = lock(shard);
             opened.append(&mut shard.tap.opened);
+            unowned.append(&mut shard.tap.unowned);
+            ended.append(&mut shard.tap.ended);
             std::mem::swap(&mut shard.output, done);
         }
         opened.sort_unstable_by_key(|(ordinal, _)| *ordinal);
@@ -304,6 +320,11 @@ impl<F: Finish, C: Consume<F::Item>> Engine<'_, F, C> {
         }
         let (mut present, mut next) =
             (self.present.write().unwrap_or_else(PoisonError::into_inner), lock(&self.next));
+        for (frame, owner) in unowned {
+            present.own(frame, owner.key());
+        }
+        present.ended(ended.into_iter().map(|owner: Owner| owner.key()));
+        lock(&self.consumer).frames(&mut present);
         std::mem::swap(&mut *present, &mut *next);
         next.clear();
         drop(finished);

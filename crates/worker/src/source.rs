@@ -30,14 +30,16 @@ use crate::{
 const IDLE: Duration = Duration::from_millis(20);
 
 /// Opens what `config` names; its first frame follows `ordinal`. `stop` ends it early, as if it had no more packets.
+/// `keep_frames`: its batches hold whole frames.
 pub(crate) fn open(
     config: &SourceConfig,
     limits: &flow::Limits,
     position: &Position,
     stop: &Arc<AtomicBool>,
     ordinal: Ordinal,
+    keep_frames: bool,
 ) -> Result<Box<dyn BatchSource>, CaptureError> {
-    let filler = Filler::new(limits);
+    let filler = Filler::new(limits, keep_frames);
     let stop = Arc::clone(stop);
     let filter = match &config.input {
         Input::Interface(_) => None,

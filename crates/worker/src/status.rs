@@ -10,7 +10,7 @@ use api::Node;
 use serde_json::{Value, json};
 use web::{Metrics, Readiness};
 
-use crate::{Ledger, lock, store::Store};
+use crate::{Ledger, Packets, PacketsStatus, lock, scripts::Scripts, store::Store};
 
 /// One source, as `/status` has it.
 #[derive(Clone, Debug, Default)]
@@ -40,17 +40,28 @@ pub(crate) struct Status {
     pub(crate) boot: u64,
     started: Instant,
     store: Arc<Store>,
+    packets: Option<Packets>,
+    scripts: Arc<Scripts>,
     sources: Mutex<Vec<SourceStatus>>,
     entries: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Status {
-    pub(crate) fn new(node: Arc<Node>, boot: u64, store: Arc<Store>, sources: Vec<SourceStatus>) -> Self {
+    pub(crate) fn new(
+        node: Arc<Node>,
+        boot: u64,
+        store: Arc<Store>,
+        packets: Option<Packets>,
+        scripts: Arc<Scripts>,
+        sources: Vec<SourceStatus>,
+    ) -> Self {
         Self {
             node,
             boot,
             started: Instant::now(),
             store,
+            packets,
+            scripts,
             sources: Mutex::new(sources),
             entries: Mutex::default(),
         }
@@ -68,9 +79,10 @@ impl Status {
         *lock(&self.entries).entry(protocol).or_default() += entries;
     }
 
-    /// The ledgers of all sources together.
+    /// The ledgers of all sources together, and the packet store's.
     pub(crate) fn ledger(&self) -> Ledger {
-        let mut ledger = Ledger::default();
+        let packets = self.packets.as_ref().map(Packets::counters).unwrap_or_default();
+        let mut ledger = Ledger { packets, ..Ledger::default() };
         for source in lock(&self.sources).iter() {
             ledger.add(&source.ledger);
         }
@@ -84,6 +96,8 @@ impl Status {
             "entries": *lock(&self.entries),
             "ledger": self.ledger().json(),
             "node": &*self.node.name,
+            "packets": self.packets.as_ref().map(Packets::status),
+            "scripts": self.scripts.json(),
             "sources": sources,
             "store": self.store.status(),
             "uptimeSeconds": self.started.elapsed().as_secs(),
@@ -118,6 +132,12 @@ impl Status {
         for (protocol, count) in lock(&self.entries).iter() {
             entries.add(&[("protocol", protocol)], *count);
         }
+        if let Some(packets) = &self.packets {
+            let PacketsStatus { bytes, packets, pinned } = packets.status();
+            out.gauge("kubeshark_worker_packets_bytes", "Bytes of packets held on disk.").is(bytes);
+            out.gauge("kubeshark_worker_packets", "Packets held on disk.").is(packets);
+            out.gauge("kubeshark_worker_packets_pinned", "Streams whose copies are continued.").is(pinned);
+        }
         let store = self.store.status();
         out.gauge("kubeshark_worker_store_entries", "Entries held.").is(store.entries);
         out.gauge("kubeshark_worker_store_bytes", "Bytes of the entries held.").is(store.bytes);
@@ -127,6 +147,7 @@ impl Status {
         )
         .with(&[("limit", "bytes")], store.evicted_for_bytes)
         .with(&[("limit", "age")], store.evicted_for_age);
+        self.scripts.metrics(out);
     }
 }
 

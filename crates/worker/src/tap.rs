@@ -7,7 +7,11 @@ use std::sync::{
 
 use api::{Endpoint, Entry, Node, Stream, UnixNanos};
 use dissect::{Context, Half, Session, Transaction};
-use flow::{Closing, Data, Direction, FlowHandler, Gap, Opening, Ordinal, Peer, Timestamp, Transport};
+use flow::{
+    Closing, Copies, Data, Direction, FlowHandler, Gap, Opening, Ordinal, Packet, Peer, Timestamp, Transport,
+};
+
+use crate::batch::StreamKey;
 
 /// A stream's number. Only the order of first packets over all shards tells it, so it is given between two rounds.
 #[derive(Debug, Default)]
@@ -20,6 +24,27 @@ impl StreamNumber {
 
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A stream, which may still wait for its number.
+#[derive(Clone, Debug)]
+pub(crate) struct Owner {
+    stream: Arc<StreamNumber>,
+    transport: Transport,
+}
+
+impl Owner {
+    /// The stream's key; that of none before it has its number.
+    pub(crate) fn key(&self) -> StreamKey {
+        key(&self.stream, self.transport)
+    }
+}
+
+fn key(stream: &StreamNumber, transport: Transport) -> StreamKey {
+    match stream.get() {
+        0 => StreamKey::NONE,
+        number => Stream { number, udp: transport == Transport::Udp }.into(),
     }
 }
 
@@ -71,12 +96,21 @@ pub(crate) struct TappedFlow {
     server: Peer,
     /// Transactions so far.
     entries: u64,
+    /// Its last packets, where frames are kept.
+    copies: Option<Box<Copies>>,
 }
 
 /// Receives the flows of one shard.
 pub(crate) struct Tap {
     limits: Arc<dissect::Limits>,
+    flow_limits: Arc<flow::Limits>,
     pub(crate) counters: dissect::Counters,
+    /// The frame of the packet at hand, if frames are kept, and whose it is.
+    frame: Option<(u32, StreamKey)>,
+    /// Frames of this round whose streams wait for their numbers.
+    pub(crate) unowned: Vec<(u32, Owner)>,
+    /// Streams that ended in this round, of those whose frames are kept.
+    pub(crate) ended: Vec<Owner>,
     /// Flows of this round, by the packet that opened each.
     pub(crate) opened: Vec<(Ordinal, Arc<StreamNumber>)>,
     /// Transactions of this round.
@@ -86,14 +120,28 @@ pub(crate) struct Tap {
 }
 
 impl Tap {
-    pub(crate) fn new(limits: Arc<dissect::Limits>) -> Self {
+    pub(crate) fn new(limits: Arc<dissect::Limits>, flow_limits: Arc<flow::Limits>) -> Self {
         Self {
             limits,
+            flow_limits,
+            frame: None,
+            unowned: Vec::new(),
+            ended: Vec::new(),
             counters: dissect::Counters::default(),
             opened: Vec::new(),
             pending: Vec::new(),
             yielded: Vec::new(),
         }
+    }
+
+    /// The next packet's frame is kept at this place.
+    pub(crate) fn frame(&mut self, frame: u32) {
+        self.frame = Some((frame, StreamKey::NONE));
+    }
+
+    /// Whose the last packet was, as far as it is known yet.
+    pub(crate) fn owner(&mut self) -> StreamKey {
+        self.frame.take().map_or(StreamKey::NONE, |(_, owner)| owner)
     }
 
     /// Lets a session work, then takes what it yielded.
@@ -148,6 +196,20 @@ impl FlowHandler for Tap {
             client,
             server,
             entries: 0,
+            copies: None,
+        }
+    }
+
+    fn packet(&mut self, flow: &mut TappedFlow, packet: &Packet<'_>) {
+        let Some((frame, owner)) = &mut self.frame else { return };
+        if flow.copies.get_or_insert_default().has(packet, &self.flow_limits) {
+            *owner = StreamKey::COPY;
+            return;
+        }
+        *owner = key(&flow.stream, flow.transport);
+        if *owner == StreamKey::NONE {
+            let stream = Owner { stream: Arc::clone(&flow.stream), transport: flow.transport };
+            self.unowned.push((*frame, stream));
         }
     }
 
@@ -176,10 +238,13 @@ impl FlowHandler for Tap {
     }
 
     fn close(&mut self, flow: TappedFlow, closing: &Closing) {
-        let TappedFlow { session, stream, transport, client, server, mut entries } = flow;
+        let TappedFlow { session, stream, transport, client, server, mut entries, copies } = flow;
         let mut context =
             Context { limits: &self.limits, counters: &mut self.counters, out: &mut self.yielded };
         session.close(closing, &mut context);
         self.collect(&Ends { stream: &stream, transport, client, server }, &mut entries);
+        if copies.is_some() {
+            self.ended.push(Owner { stream, transport });
+        }
     }
 }

@@ -1,30 +1,36 @@
 //! The worker as a process: sources on threads, a store between, servers on tokio.
 
 use std::{
+    fs::{self, DirBuilder},
     io,
     net::SocketAddr,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use api::{Entry, Node};
+use scripting::{About, files::Files};
 use thiserror::Error;
 use tokio::{sync::mpsc, task::JoinHandle, time};
 use tracing::{info, warn};
 
 use crate::{
-    CaptureError, Config, Input, Limits, SourceConfig,
+    CaptureError, Config, Input, Limits, NameHistory, Packets, SourceConfig,
+    batch::Batch,
     capture::Position,
-    identity, lock,
+    identity, lock, privileges,
     rounds::{self, Account, BatchSource, Consume, Finish, Numbers, Stopped},
+    scripts::{Scripts, Surroundings},
     server::{self, Served},
     source,
     status::{SourceStatus, Status},
-    store::{EXPIRY, Store},
+    store::{EXPIRY, Store, packets::Sink},
     streams::{Counting, Reserved},
 };
 
@@ -49,6 +55,27 @@ pub enum Error {
     /// It cannot capture.
     #[error(transparent)]
     Capture(CaptureError),
+    /// It cannot keep packets.
+    #[error("cannot keep packets in {directory}; name another data directory, or keep none (--packets-mib 0)")]
+    Packets {
+        /// The directory.
+        directory: String,
+        /// The system's reason.
+        #[source]
+        cause: io::Error,
+    },
+    /// It cannot become who it should be.
+    #[error("cannot become user {user}, which only root may, with the capabilities SETUID and SETGID")]
+    User {
+        /// Whom.
+        user: u32,
+        /// The system's reason.
+        #[source]
+        cause: io::Error,
+    },
+    /// It cannot run scripts.
+    #[error("cannot prepare for scripts")]
+    Scripts(#[source] io::Error),
     /// It cannot keep its stream numbers.
     #[error("cannot keep the stream numbers in {directory}; name another data directory")]
     DataDirectory {
@@ -70,6 +97,11 @@ pub struct Running {
     captures: Vec<thread::JoinHandle<()>>,
     expiry: JoinHandle<()>,
     failures: mpsc::Receiver<CaptureError>,
+    packets: Option<Packets>,
+    names: NameHistory,
+    tending: JoinHandle<()>,
+    /// Where scripts keep files when the worker keeps none; removed with it.
+    _scratch: Option<Scratch>,
 }
 
 impl Running {
@@ -84,14 +116,29 @@ impl Running {
         }
     }
 
+    /// Its packets, if it keeps any.
+    pub fn packets(&self) -> Option<&Packets> {
+        self.packets.as_ref()
+    }
+
+    /// The names that it was told of. Who changes them also writes them to the data directory.
+    pub fn names(&self) -> &NameHistory {
+        &self.names
+    }
+
     /// Stops capturing, then serving.
     pub async fn shutdown(self) {
         self.stop.store(true, Ordering::Relaxed);
         self.expiry.abort();
+        self.tending.abort();
         // Captures see the flag within an idle period; a thread that waits for them must not be a runtime's.
-        let captures = self.captures;
+        let (captures, packets) = (self.captures, self.packets);
         let joined = tokio::task::spawn_blocking(move || {
-            captures.into_iter().filter_map(|capture| capture.join().err()).count()
+            let panicked = captures.into_iter().filter_map(|capture| capture.join().err()).count();
+            if let Some(packets) = packets {
+                packets.close();
+            }
+            panicked
         });
         if joined.await.unwrap_or(1) > 0 {
             warn!("A capture thread had panicked");
@@ -111,11 +158,29 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let store = Arc::new(Store::new(config.store));
     let stop = Arc::new(AtomicBool::new(false));
     let own: Vec<_> = config.own.iter().copied().chain([address]).collect();
+    let packets = packets(&config)?;
+    let names = NameHistory::default();
+    let scratch = if config.data_dir.is_none() && config.script_host.is_some() { Some(Scratch::new(address)?) } else { None };
+    let about = About {
+        node: config.node.clone(),
+        ip: node.ip.to_string(),
+        run_id: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        data_dir: config.data_dir.clone().or_else(|| Some(scratch.as_ref()?.0.clone())).unwrap_or_default(),
+    };
+    let (scripts, tending) = Scripts::new(Surroundings {
+        program: config.script_host.clone(),
+        about,
+        packets: packets.clone(),
+        names: names.clone(),
+        over: Arc::clone(&stop),
+    })
+    .map_err(Error::Scripts)?;
+    let keep_frames = packets.is_some() || config.script_host.is_some();
     let mut opened = Vec::new();
     for source in &config.sources {
         let source = SourceConfig { leave_out: own.clone(), ..source.clone() };
         let live = matches!(source.input, Input::Interface(_));
-        let batches = source::open(&source, &config.limits.flow, &Position::default(), &stop, 0)
+        let batches = source::open(&source, &config.limits.flow, &Position::default(), &stop, 0, keep_frames)
             .map_err(Error::Capture)?;
         let status = SourceStatus {
             name: source.input.to_string(),
@@ -125,9 +190,12 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         };
         opened.push((batches, status));
     }
+    if let Some(user) = config.user {
+        settle(user, config.data_dir.as_deref())?;
+    }
     let statuses = opened.iter().map(|(_, status)| status.clone()).collect();
     let status =
-        Arc::new(Status::new(Arc::clone(&node), identity::boot(&config), Arc::clone(&store), statuses));
+        Arc::new(Status::new(Arc::clone(&node), identity::boot(&config), Arc::clone(&store), packets.clone(), Arc::clone(&scripts), statuses));
     let (failed, failures) = mpsc::channel(opened.len().max(1));
     let numbers =
         Arc::new(std::sync::Mutex::new(numbers(&config, opened.iter().any(|(_, status)| status.live))?));
@@ -138,15 +206,36 @@ pub async fn start(config: Config) -> Result<Running, Error> {
             live,
             store: Arc::clone(&store),
             status: Arc::clone(&status),
+            scripts: Arc::clone(&scripts),
+            sink: packets.as_ref().map(|packets| packets.sink(index as u32, !live)),
             round: Round::default(),
         };
-        let capture =
-            Capture { node: Arc::clone(&node), limits: config.limits.clone(), threads: config.threads, name };
+        let wait_for_scripts = config.wait_for_scripts.filter(|_| !live);
+        let capture = Capture {
+            node: Arc::clone(&node),
+            limits: config.limits.clone(),
+            threads: config.threads,
+            name,
+            wait_for_scripts,
+        };
         let (failed, numbers) = (failed.clone(), SharedNumbers(Arc::clone(&numbers)));
         captures.push(thread::spawn(move || capture.run(batches, keeper, numbers, &failed)));
     }
     let (trigger, shutdown) = web::shutdown();
-    let served = Served { store: Arc::clone(&store), status, shutdown: shutdown.clone() };
+    if let Some(packets) = &packets
+        && let Err(error) = names.write(packets.files())
+    {
+        warn!(%error, "The history of names can't be written");
+    }
+    let served = Served {
+        store: Arc::clone(&store),
+        packets: packets.clone(),
+        names: names.clone(),
+        scripts,
+        exports: server::exports(),
+        status,
+        shutdown: shutdown.clone(),
+    };
     let server = tokio::spawn(web::serve(listener, server::router(served, &config.allowed_hosts), shutdown));
     let expiry = tokio::spawn(async move {
         let mut period = time::interval(EXPIRY);
@@ -155,8 +244,66 @@ pub async fn start(config: Config) -> Result<Running, Error> {
             store.expire();
         }
     });
+    let tending = tokio::spawn(tending);
     info!(%address, node = %config.node, "The worker is ready");
-    Ok(Running { address, server, trigger, stop, captures, expiry, failures })
+    Ok(Running {
+        address,
+        server,
+        trigger,
+        stop,
+        captures,
+        expiry,
+        failures,
+        packets,
+        names,
+        tending,
+        _scratch: scratch,
+    })
+}
+
+/// A directory of our own that is removed with its value.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    /// One that no other worker of this machine has.
+    fn new(address: SocketAddr) -> Result<Self, Error> {
+        let name = format!("kubeshark-scripts-{}-{}", std::process::id(), address.port());
+        let path = std::env::temp_dir().join(name);
+        // What scripts write may hold what was captured.
+        DirBuilder::new().mode(0o700).recursive(true).create(&path).map_err(Error::Scripts)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            warn!(%error, directory = %self.0.display(), "What scripts wrote cannot be removed");
+        }
+    }
+}
+
+/// The packet store, if there is a place for it and it is wanted.
+fn packets(config: &Config) -> Result<Option<Packets>, Error> {
+    let Some(directory) = config.data_dir.as_ref().filter(|_| config.packets.bytes > 0) else {
+        return Ok(None);
+    };
+    let live = config.sources.iter().any(|source| matches!(source.input, Input::Interface(_)));
+    Files::open(directory, config.script_bytes)
+        .and_then(|files| Packets::open(&files, &config.packets, live))
+        .map(Some)
+        .map_err(|cause| Error::Packets { directory: directory.display().to_string(), cause })
+}
+
+/// Becomes `user`, who may write into the data directory.
+fn settle(user: u32, data_dir: Option<&Path>) -> Result<(), Error> {
+    if let Some(directory) = data_dir {
+        privileges::share(directory, user)
+            .map_err(|cause| Error::DataDirectory { directory: directory.display().to_string(), cause })?;
+    }
+    privileges::become_user(user).map_err(|cause| Error::User { user, cause })?;
+    info!(user, "The worker has given up its rights");
+    Ok(())
 }
 
 /// A file's streams are 1, 2, 3 …; live ones go on where an earlier run may have stopped.
@@ -184,6 +331,8 @@ struct Capture {
     limits: Limits,
     threads: usize,
     name: String,
+    /// How long scripts are waited for before the first packet is read.
+    wait_for_scripts: Option<Duration>,
 }
 
 impl Capture {
@@ -195,6 +344,9 @@ impl Capture {
         failed: &mpsc::Sender<CaptureError>,
     ) {
         let (status, index) = (Arc::clone(&keeper.status), keeper.index);
+        if let Some(patience) = self.wait_for_scripts {
+            keeper.scripts.wait_until_ready(patience);
+        }
         let (ledger, stopped) =
             rounds::run(self.node, &self.limits, batches, &Keep, keeper, &mut numbers, self.threads);
         let error = match stopped {
@@ -246,6 +398,9 @@ struct Keeper {
     live: bool,
     store: Arc<Store>,
     status: Arc<Status>,
+    scripts: Arc<Scripts>,
+    /// Where frames go, if they are kept.
+    sink: Option<Sink>,
     round: Round,
 }
 
@@ -265,11 +420,19 @@ impl Consume<Arc<Entry>> for Keeper {
         Ok(())
     }
 
+    fn frames(&mut self, batch: &mut Batch) {
+        self.scripts.packets(batch, !self.live);
+        if let Some(sink) = &self.sink {
+            sink.take(batch);
+        }
+    }
+
     fn round(&mut self, account: &dyn Account) -> io::Result<()> {
         if !self.round.entries.is_empty() {
             for entry in &self.round.entries {
                 self.status.count(entry.protocol.abbr, 1);
             }
+            self.scripts.entries(&self.round.entries, !self.live);
             self.store.extend(std::mem::take(&mut self.round.entries), self.live);
         }
         if self.round.told.is_none_or(|told| told.elapsed() >= LEDGER_PERIOD) {

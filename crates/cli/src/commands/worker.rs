@@ -9,13 +9,13 @@ use std::{
     time::Duration,
 };
 
-use ::worker::{Config, Error, Input, Running, StoreLimits};
+use ::worker::{Config, Error, PacketLimits, Running, StoreLimits};
 use tracing::warn;
 
 use crate::{
     capturing,
     exit::{Failure, Outcome},
-    serving,
+    scripts, serving,
 };
 
 const NO_SOURCE: &str = "a worker needs packets: name an interface with -i, or a capture with --pcap";
@@ -38,8 +38,8 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "ADDR:PORT",
-        default_value = "127.0.0.1:30001",
-        env = "KUBESHARK_WORKER_LISTEN",
+        default_value = serving::WORKER.0,
+        env = serving::WORKER.1,
         help_heading = "Serving"
     )]
     listen: SocketAddr,
@@ -55,6 +55,10 @@ pub(crate) struct Args {
         help_heading = "Serving"
     )]
     node: String,
+    /// Whom it becomes once its interfaces are open, as a number: it starts as root, and looks at packets as somebody
+    /// without any right
+    #[arg(long, value_name = "UID", env = "KUBESHARK_USER", value_parser = clap::value_parser!(u32).range(1..))]
+    user: Option<u32>,
 }
 
 /// The options of every command that a worker is part of.
@@ -75,12 +79,13 @@ impl Common {
         if sources.is_empty() {
             return None;
         }
-        let live = sources.iter().any(|source| matches!(source.input, Input::Interface(_)));
         Some(Config {
             listen,
             threads: self.store.threads(),
             store: self.store.limits(),
-            data_dir: self.store.data_dir.clone().or_else(|| if live { state() } else { None }),
+            data_dir: self.store.data_dir.clone().or_else(state),
+            packets: self.store.packets(),
+            script_host: scripts::host(),
             allowed_hosts: self.names.allowed_hosts.clone(),
             ..Config::new(sources)
         })
@@ -92,14 +97,16 @@ fn state() -> Option<PathBuf> {
     let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let home = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
     let Some(directory) = home.map(|home| home.join("kubeshark")) else {
-        warn!("Ids begin anew: there is no HOME to keep them in; name a directory with --data-dir");
+        warn!(
+            "Ids begin anew and packets are not kept: there is no HOME to keep them in; name a directory with --data-dir"
+        );
         return None;
     };
     match writable(&directory) {
         Ok(()) => Some(directory),
         Err(error) => {
             let directory = directory.display();
-            warn!(%error, %directory, "Ids begin anew: they can't be kept there; name a directory with --data-dir");
+            warn!(%error, %directory, "Ids begin anew and packets are not kept: nothing can be written there; name a directory with --data-dir");
             None
         }
     }
@@ -125,8 +132,14 @@ pub(crate) struct StoreArgs {
     /// How long the past of an interface is kept, in seconds; that of a file is kept until the end
     #[arg(long, value_name = "SECONDS", default_value_t = 300, env = "KUBESHARK_STORE_SECONDS")]
     store_seconds: u64,
-    /// Where it is kept which ids an interface's streams had, so that they never repeat [default: kubeshark in
-    /// `$XDG_STATE_HOME` or `~/.local/state`]
+    /// How many packets are kept on disk, in MiB, so that streams can be downloaded; 0 keeps none
+    #[arg(long, value_name = "MIB", default_value_t = 500, env = "KUBESHARK_PACKETS_MIB")]
+    packets_mib: u32,
+    /// How long packets of an interface are kept, in seconds; those of a file are kept until the end
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, env = "KUBESHARK_PACKETS_SECONDS")]
+    packets_seconds: u64,
+    /// Where packets are kept, what scripts write, and which ids an interface's streams had, so that they never repeat
+    /// [default: kubeshark in `$XDG_STATE_HOME` or `~/.local/state`]
     #[arg(long, value_name = "DIR", env = "KUBESHARK_DATA_DIR")]
     data_dir: Option<PathBuf>,
 }
@@ -136,6 +149,14 @@ impl StoreArgs {
         StoreLimits {
             bytes: (self.store_mib as usize) << 20,
             max_age: Duration::from_secs(self.store_seconds),
+        }
+    }
+
+    fn packets(&self) -> PacketLimits {
+        PacketLimits {
+            bytes: u64::from(self.packets_mib) << 20,
+            max_age: Duration::from_secs(self.packets_seconds),
+            ..PacketLimits::default()
         }
     }
 
@@ -184,7 +205,10 @@ pub(crate) fn run(args: Args) -> Outcome {
     let Some(config) = args.common.config(args.listen) else {
         return Err(Failure::Usage(NO_SOURCE.into()));
     };
-    let config = Config { node: args.node, advertise: args.advertise, ..config };
+    let config = Config { node: args.node, advertise: args.advertise, user: args.user, ..config };
+    if args.user.is_some() {
+        ::worker::forbid_escalation().map_err(|error| Failure::of(&error))?;
+    }
     let what = format!("serves {} to a hub", capturing::describe(&config.sources));
     serving::run(async {
         let mut worker = ::worker::start(config).await.map_err(|error| failure(&error))?;

@@ -10,7 +10,7 @@ use super::wire::{Reason, reason};
 use crate::counters::DecodeCounters;
 use crate::hash::{MixedMap, mix};
 use crate::limits::Limits;
-use crate::packet::Timestamp;
+use crate::packet::{Ordinal, Timestamp};
 
 /// What the fragments of one datagram have in common. The capture point is part of it: each sees all of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub(super) struct Fragment<'a> {
     pub(super) offset: usize,
     pub(super) more: bool,
     pub(super) protocol: u8,
+    pub(super) ordinal: Ordinal,
     pub(super) bytes: &'a [u8],
 }
 
@@ -35,6 +36,8 @@ pub(super) struct Fragment<'a> {
 pub(super) struct Joined {
     pub(super) protocol: u8,
     pub(super) bytes: Vec<u8>,
+    /// The frames that it was made of.
+    pub(super) ordinals: Vec<Ordinal>,
 }
 
 /// What became of a fragment.
@@ -78,7 +81,8 @@ struct Datagram {
     runs: Vec<(usize, usize)>,
     /// The length, once the last fragment came.
     len: Option<usize>,
-    fragments: u64,
+    /// The frames that brought its fragments.
+    ordinals: Vec<Ordinal>,
 }
 
 /// The longest payload of an IP packet; Linux refuses more.
@@ -132,13 +136,13 @@ impl Fragments {
                 Outcome::Not(reason!(fragment_held))
             }
             Verdict::Ignored(reason) => {
-                if self.datagrams.get(&identity).is_some_and(|datagram| datagram.fragments == 0) {
+                if self.datagrams.get(&identity).is_some_and(|datagram| datagram.fragments() == 0) {
                     self.remove(&identity);
                 }
                 Outcome::Not(reason)
             }
             Verdict::Spoilt(reason) => {
-                counters.held_spoilt += self.remove(&identity).map_or(0, |datagram| datagram.fragments);
+                counters.held_spoilt += self.remove(&identity).map_or(0, |datagram| datagram.fragments());
                 Outcome::Not(reason)
             }
         }
@@ -151,7 +155,7 @@ impl Fragments {
             if !old {
                 return;
             }
-            counters.held_expired += self.remove(&identity).map_or(0, |datagram| datagram.fragments);
+            counters.held_expired += self.remove(&identity).map_or(0, |datagram| datagram.fragments());
         }
     }
 
@@ -161,8 +165,8 @@ impl Fragments {
         }
         let datagram = self.remove(identity)?;
         // The fragment at hand is not one of those held: it is counted as the packet that comes of it.
-        counters.held_joined += datagram.fragments.saturating_sub(1);
-        Some(Joined { protocol: datagram.protocol, bytes: datagram.bytes })
+        counters.held_joined += datagram.fragments().saturating_sub(1);
+        Some(Joined { protocol: datagram.protocol, bytes: datagram.bytes, ordinals: datagram.ordinals })
     }
 
     /// The newest is the one at hand and always has room: the limits are never below the size of one.
@@ -177,7 +181,7 @@ impl Fragments {
             let own = self.births_of.range((sender, 0)..).next().filter(|_| greedy).map(|&(_, birth)| birth);
             let oldest = own.or_else(|| self.births.keys().next().copied());
             let Some(oldest) = oldest.and_then(|birth| self.births.get(&birth).copied()) else { return };
-            counters.held_evicted += self.remove(&oldest).map_or(0, |datagram| datagram.fragments);
+            counters.held_evicted += self.remove(&oldest).map_or(0, |datagram| datagram.fragments());
         }
     }
 
@@ -205,7 +209,19 @@ enum Verdict {
 
 impl Datagram {
     fn new(birth: u64, since: Timestamp) -> Self {
-        Self { birth, since, protocol: 0, bytes: Vec::new(), runs: Vec::new(), len: None, fragments: 0 }
+        Self {
+            birth,
+            since,
+            protocol: 0,
+            bytes: Vec::new(),
+            runs: Vec::new(),
+            len: None,
+            ordinals: Vec::new(),
+        }
+    }
+
+    fn fragments(&self) -> u64 {
+        self.ordinals.len() as u64
     }
 
     fn add(&mut self, fragment: &Fragment<'_>, fragment_limit: u64) -> Verdict {
@@ -220,7 +236,7 @@ impl Datagram {
         if len == 0 || too_short || self.len.is_some_and(|len| end > len || !fragment.more && end != len) {
             return Verdict::Spoilt(reason!(fragment_bad));
         }
-        if self.fragments >= fragment_limit {
+        if self.fragments() >= fragment_limit {
             return Verdict::Spoilt(reason!(fragment_too_many));
         }
         match self.place(start, end) {
@@ -240,7 +256,7 @@ impl Datagram {
         for (to, from) in self.bytes.iter_mut().skip(start).zip(fragment.bytes.iter().take(len)) {
             *to = *from;
         }
-        self.fragments += 1;
+        self.ordinals.push(fragment.ordinal);
         Verdict::Kept
     }
 

@@ -112,7 +112,7 @@ impl Walk<'_> {
         }
         let identity =
             Identity { src: self.src, dst: self.dst, id, realm: self.realm, interface: self.interface };
-        let fragment = Fragment { offset, more, protocol, bytes: wire.bytes };
+        let fragment = Fragment { offset, more, protocol, ordinal: self.ordinal, bytes: wire.bytes };
         match self.fragments.add(identity, &fragment, self.at, self.counters) {
             Outcome::Whole(joined) => Ok(Step::Whole(joined)),
             Outcome::Not(reason) => Err(reason),

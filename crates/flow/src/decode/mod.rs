@@ -27,6 +27,8 @@ pub struct Decoder {
     fragments: Fragments,
     /// Datagrams made whole by the frame at hand: an outer one, and one inside it.
     whole: [Vec<u8>; 2],
+    /// The frames that brought their fragments, the frame at hand among them.
+    parts: Vec<Ordinal>,
 }
 
 impl Decoder {
@@ -37,18 +39,21 @@ impl Decoder {
             counters: DecodeCounters::default(),
             fragments: Fragments::new(limits),
             whole: [Vec::new(), Vec::new()],
+            parts: Vec::new(),
         }
     }
 
     /// The packet in `frame`; `None` when it is a fragment that has to wait, is not TCP or UDP over IP, or is broken.
     /// Which, is counted.
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Option<Packet<'a>> {
+        self.parts.clear();
         self.counters.frames += 1;
         self.counters.frame_bytes += frame.bytes.len() as u64;
         let cut = frame.wire_len.saturating_sub(frame.bytes.len() as u32);
         let mut walk = Walk {
             fragments: &mut self.fragments,
             counters: &mut self.counters,
+            parts: &mut self.parts,
             ip_headers: self.limits.ip_headers,
             ordinal: frame.ordinal,
             at: frame.at,
@@ -79,6 +84,11 @@ impl Decoder {
     /// Gives up the datagrams that have waited too long for their fragments.
     pub fn tick(&mut self, now: Timestamp) {
         self.fragments.tick(now, &mut self.counters);
+    }
+
+    /// The frames that brought the fragments of the packet that was decoded last; none if it came whole.
+    pub fn parts(&self) -> &[Ordinal] {
+        &self.parts
     }
 
     /// What became of the frames so far.
@@ -145,6 +155,7 @@ enum End<'a> {
 struct Walk<'d> {
     fragments: &'d mut Fragments,
     counters: &'d mut DecodeCounters,
+    parts: &'d mut Vec<Ordinal>,
     ip_headers: u8,
     ordinal: Ordinal,
     at: Timestamp,
@@ -178,6 +189,7 @@ impl Walk<'_> {
             End::Whole(joined) => {
                 let (buffer, rest) = whole.split_first_mut().ok_or(reason!(tunnel_too_deep))?;
                 *buffer = joined.bytes;
+                self.parts.extend(joined.ordinals);
                 let end = self.run(Layer::Protocol(joined.protocol), Wire { bytes: buffer, cut: 0 })?;
                 self.rejoin(end, rest)
             }

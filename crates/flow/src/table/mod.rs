@@ -308,6 +308,7 @@ impl<H: FlowHandler> FlowTable<H> {
     fn pass(&mut self, slot: u32, packet: &Packet<'_>, handler: &mut H) {
         let Some(Some(entry)) = self.flows.get_mut(slot as usize) else { return };
         let direction = entry.direction(packet);
+        handler.packet(&mut entry.flow, packet);
         let mut out = Outlet {
             handler,
             flow: &mut entry.flow,

@@ -2,6 +2,7 @@
 
 mod hub;
 mod item;
+mod pcaps;
 mod values;
 mod watch;
 
@@ -10,11 +11,12 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::State,
-    routing::{any, get},
+    routing::{any, get, post},
 };
+use tokio::sync::Semaphore;
 use web::{Access, Hosts, Metrics, Readiness, Report, Shutdown};
 
-use crate::{status::Status, store::Store};
+use crate::{NameHistory, Packets, scripts::Scripts, status::Status, store::Store};
 
 /// Why a watcher lost entries that nobody has looked at: how many of them it would have seen is not known.
 const EVICTED: &str = "up to n, evicted from the worker's store before they could be filtered";
@@ -27,8 +29,18 @@ const EVICTED_BEFORE: &str =
 #[derive(Clone)]
 pub(crate) struct Served {
     pub(crate) store: Arc<Store>,
+    pub(crate) scripts: Arc<Scripts>,
+    pub(crate) packets: Option<Packets>,
+    pub(crate) names: NameHistory,
+    /// Who may make files of packets at a time.
+    pub(crate) exports: Arc<Semaphore>,
     pub(crate) status: Arc<Status>,
     pub(crate) shutdown: Shutdown,
+}
+
+/// How many files of packets may be made at a time.
+pub(crate) fn exports() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(pcaps::AT_ONCE))
 }
 
 /// All routes, behind the access rules.
@@ -39,6 +51,9 @@ pub(crate) fn router(served: Served, allowed_hosts: &[String]) -> Router {
     let traffic = Router::new()
         .route("/hub", any(hub::upgrade))
         .route("/item/{id}", get(item::item))
+        .route("/pcaps/download/{id}", get(pcaps::download))
+        .route("/pcaps/merge", post(pcaps::merge))
+        .route("/pcaps/name-resolution-history", get(pcaps::names))
         .route("/values", get(values::values))
         .route("/status", get(status))
         .route("/ledger", get(ledger))

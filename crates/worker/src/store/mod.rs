@@ -1,6 +1,7 @@
 //! What the worker remembers.
 
 mod entries;
+pub(crate) mod packets;
 
 #[cfg(test)]
 pub(crate) use entries::tests;
