@@ -16,8 +16,8 @@ const COUNTER: &str = "var packetCount = 0; var totalKB = 0;
 function onPacketCaptured(info) { packetCount++; totalKB += info.length / 1000; }";
 const CHECK: &str = "var n = 0; function onItemCaptured(data) { if (data.response.status === 500) n++; }";
 
-const PACKETS: u64 = 2_000_000;
-const ITEMS: u64 = 400_000;
+const PACKETS: u64 = 640_000;
+const ITEMS: u64 = 160_000;
 
 fn main() {
     if std::env::args().nth(1).as_deref() == Some("script-host") {

@@ -202,9 +202,10 @@ fn live_jobs_run_and_can_be_asked() {
 }
 
 /// What each does in its first call, and what is said of it.
-const HOSTILE: [(&str, &str); 9] = [
+const HOSTILE: [(&str, &str); 10] = [
     ("while (true) {}", "loops"),
-    ("var a = []; for (;;) { a.push(new Array(1e5).fill(1)); }", "memory"),
+    ("var a = []; for (;;) { a.push(new Array(1e5).fill(1)); }", ""),
+    ("var a = []; for (;;) { a.push('y'.repeat(1e7)); }", "memory"),
     ("var s = 'x'; for (;;) { s = s.repeat(1e3); this.kept = s + s; }", ""),
     ("/^(a+)+$/.test('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!')", "CPU"),
     (
