@@ -8,12 +8,16 @@ run:
 test:
 	@hack/test.sh
 
-# Generated traffic, again and again, for SOAK_SECONDS (60).
+# What takes longer: every part of `hack/soak.sh --list`, or PART="fuzz flood".
 soak:
-	@hack/soak.sh
+	@hack/soak.sh $(PART)
 
 # Against Suricata, and one thread against two.
 bench:
 	@benches/compare.sh
 
-.PHONY: run test soak bench
+# The image of worker and hub, for ARCH (this machine's), into target/images.
+images:
+	@hack/images.sh
+
+.PHONY: run test soak bench images

@@ -6,11 +6,12 @@
 //! One thread; every figure is the median of nine rounds, taken in turns so that a busy machine is busy for all.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use std::{env, error::Error, hint::black_box, net::IpAddr, time::Instant};
+use std::{env, error::Error, hint::black_box, net::IpAddr, sync::LazyLock, time::Instant};
 
 use api::Entry;
 use dissect::http1::{Request, Response};
 use kfl::Filter;
+use regex::Regex;
 use support::{
     Scratch,
     pcap::Endian,
@@ -25,9 +26,13 @@ type ByHand = fn(&Entry) -> bool;
 /// A query, and the same test by hand.
 const QUERIES: &[(&str, ByHand)] = &[
     ("http", |entry| entry.protocol.abbr == "HTTP"),
+    ("!http", |entry| entry.protocol.abbr != "HTTP"),
     ("response.status == 500", |entry| response(entry).is_some_and(|response| response.status() == 500)),
     ("http and response.status >= 400", |entry| {
         entry.protocol.abbr == "HTTP" && response(entry).is_some_and(|response| response.status() >= 400)
+    }),
+    ("response.status >= 400 and response.status < 500", |entry| {
+        response(entry).is_some_and(|response| (400..500).contains(&response.status()))
     }),
     ("request.method == \"PUT\" or request.method == \"DELETE\"", |entry| {
         request(entry).is_some_and(|request| matches!(request.method(), "PUT" | "DELETE"))
@@ -38,19 +43,68 @@ const QUERIES: &[(&str, ByHand)] = &[
     ("request.path.contains(\"/9\")", |entry| {
         request(entry).is_some_and(|request| request.path().contains("/9"))
     }),
+    ("request.path == r\"/items/[0-9]+7$\"", |entry| {
+        static PATTERN: LazyLock<Regex> = LazyLock::new(|| Regex::new("/items/[0-9]+7$").expect("a regex"));
+        request(entry).is_some_and(|request| PATTERN.is_match(request.path()))
+    }),
     ("request.headers[\"Host\"] == \"shop-7.ns7.svc.cluster.local\"", |entry| {
         request(entry).and_then(|request| request.header("Host")) == Some("shop-7.ns7.svc.cluster.local")
     }),
+    ("request.pathSegments[2] == \"items\"", |entry| {
+        request(entry).is_some_and(|request| request.path().split('/').nth(3) == Some("items"))
+    }),
+    ("request.pathSegments.* == \"77\"", |entry| {
+        request(entry).is_some_and(|request| request.path().split('/').skip(1).any(|segment| segment == "77"))
+    }),
     ("dst.port == \"80\"", |entry| entry.dst.port == 80),
     ("src.ip == \"10.0.0.7\"", |entry| entry.src.ip == IpAddr::from([10, 0, 0, 7])),
-    ("elapsedTime > 10", |entry| (entry.elapsed_nanos.max(0) + 500_000) / 1_000_000 > 10),
+    ("elapsedTime > 10", |entry| elapsed_millis(entry) > 10),
     ("dns or (http and dst.port == \"80\" and response.status != 200)", |entry| {
         entry.protocol.abbr == "DNS"
             || entry.protocol.abbr == "HTTP"
                 && entry.dst.port == 80
                 && response(entry).is_some_and(|response| response.status() != 200)
     }),
+    (
+        "http and src.ip != \"10.0.0.7\" and dst.port == \"80\" and request.method == \"GET\" and response.status >= 400",
+        |entry| {
+            entry.protocol.abbr == "HTTP"
+                && entry.src.ip != IpAddr::from([10, 0, 0, 7])
+                && entry.dst.port == 80
+                && request(entry).is_some_and(|request| request.method() == "GET")
+                && response(entry).is_some_and(|response| response.status() >= 400)
+        },
+    ),
+    (
+        "dns or (request.method == \"DELETE\") or (response.status >= 500) or elapsedTime > 100 or \
+         request.path.endsWith(\"/7\")",
+        |entry| {
+            entry.protocol.abbr == "DNS"
+                || request(entry).is_some_and(|request| request.method() == "DELETE")
+                || response(entry).is_some_and(|response| response.status() >= 500)
+                || elapsed_millis(entry) > 100
+                || request(entry).is_some_and(|request| request.path().ends_with("/7"))
+        },
+    ),
+    // KFL2.
+    ("status_code >= 400 && true", |entry| response(entry).is_some_and(|response| response.status() >= 400)),
+    ("http && dst.port == 80 && method == 'GET'", |entry| {
+        entry.protocol.name == "http"
+            && entry.dst.port == 80
+            && request(entry).is_some_and(|request| request.method() == "GET")
+    }),
+    ("method in ['PUT', 'DELETE']", |entry| {
+        request(entry).is_some_and(|request| matches!(request.method(), "PUT" | "DELETE"))
+    }),
+    ("src.ip == '10.0.0.7' || path.contains('/9')", |entry| {
+        entry.src.ip == IpAddr::from([10, 0, 0, 7])
+            || request(entry).is_some_and(|request| request.path().contains("/9"))
+    }),
 ];
+
+fn elapsed_millis(entry: &Entry) -> i64 {
+    (entry.elapsed_nanos.max(0) + 500_000) / 1_000_000
+}
 
 fn request(entry: &Entry) -> Option<&Request> {
     let half: &dyn std::any::Any = entry.request.as_deref()?;

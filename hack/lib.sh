@@ -7,6 +7,10 @@ WSCAT=$WSCAT_HOME/node_modules/.bin/wscat
 VERSITYGW_VERSION=1.8.0
 FAKE_GCS_VERSION=1.56.1
 SERVERS=$CACHE/servers-$VERSITYGW_VERSION-$FAKE_GCS_VERSION
+# Programs of others that hack/tools.sh builds.
+TOOLS=$CACHE/tools
+# What hack/libpcap.sh builds for images.
+LIBPCAP_VERSION=1.10.3
 
 # The oldest Rust that builds this: rust-version in Cargo.toml.
 RUST_VERSION=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)

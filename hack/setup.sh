@@ -3,8 +3,11 @@
 #
 #   hack/setup.sh build       to build
 #   hack/setup.sh run         and to give the program the right to capture, where root need not run it
-#   hack/setup.sh test        and what tests use: wscat from npm, servers to write to, in a cache outside the checkout
+#   hack/setup.sh test        and what tests use: wscat from npm and servers to write to, in a cache outside the checkout.
+#                             Tests say when they lack something, so that what can't be installed is no failure here
 #   hack/setup.sh captures    and what hack/captures.sh uses
+#   hack/setup.sh cluster     and what hack/cluster.sh uses, which is more than any other: containerd, runc, iptables …
+#   hack/setup.sh images      and what hack/images.sh uses
 set -eu
 cd "$(dirname "$0")/.."
 . hack/lib.sh
@@ -18,22 +21,67 @@ need() {
     esac || missing="$missing $2"
 }
 
+# Prints the command that makes apt-get run as root; fails, with a reason, where nothing does.
+as_root() {
+    command -v apt-get >/dev/null || {
+        say "missing:$missing. Install these (named as Debian names them), then try again."
+        return 1
+    }
+    if [ "$(id -u)" = 0 ]; then
+        echo env
+    else
+        root_command || {
+            say "missing:$missing. Install these packages as root, then try again."
+            return 1
+        }
+    fi
+}
+
+# install ROOT PACKAGE…: no question is asked, and no server starts because its package was installed.
+install() {
+    root=$1
+    shift
+    policy=/usr/sbin/policy-rc.d
+    if [ -e "$policy" ]; then policy=; fi
+    # deb-systemd-invoke and invoke-rc.d ask it, and 101 forbids.
+    [ -z "$policy" ] || printf '#!/bin/sh\nexit 101\n' | $root sh -c "cat >$policy && chmod +x $policy"
+    had_nginx=$(command -v nginx || true)
+    code=0
+    $root env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y "$@" >/dev/null || code=$?
+    [ -z "$policy" ] || $root rm -f "$policy"
+    # Nor at the next start of the machine.
+    if [ -z "$had_nginx" ] && [ -d /run/systemd/system ] && [ -e /lib/systemd/system/nginx.service ]; then
+        $root systemctl disable --quiet nginx || true
+    fi
+    return "$code"
+}
+
 install_missing() {
     [ -n "$missing" ] || return 0
-    as_root=
-    if [ "$(id -u)" != 0 ]; then
-        as_root=$(root_command) || fail "missing:$missing. Install these packages as root, then try again."
-    fi
-    command -v apt-get >/dev/null || fail "missing:$missing. Install these (named as Debian names them), then try again."
+    root=$(as_root) || exit 1
     say "Installing$missing"
-    $as_root apt-get -qq update
+    $root apt-get -qq update
     # shellcheck disable=SC2086
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y $missing >/dev/null
+    install "$root" $missing
+    missing=
+}
+
+# The same, one by one if need be, and go on without what can't be had.
+try_to_install_missing() {
+    [ -n "$missing" ] || return 0
+    root=$(as_root) || return 0
+    say "Installing$missing"
+    $root apt-get -qq update || return 0
+    # shellcheck disable=SC2086
+    install "$root" $missing && missing= && return 0
+    for package in $missing; do
+        install "$root" "$package" || say "$package can't be installed: what needs it will not run"
+    done
     missing=
 }
 
 install_wscat() {
-    [ -x "$WSCAT" ] && return 0
+    if [ -x "$WSCAT" ] || ! command -v npm >/dev/null; then return 0; fi
     say "Installing wscat $WSCAT_VERSION"
     npm install --silent --no-audit --no-fund --prefix "$WSCAT_HOME" "wscat@$WSCAT_VERSION" >/dev/null ||
         say "wscat can't be installed: what needs it will not run"
@@ -53,13 +101,25 @@ case ${1:-build} in
         install_missing
         ;;
     test)
-        need ip iproute2
+        install_missing
         need script bsdutils
         need setpriv util-linux
+        need unshare util-linux
+        need ip iproute2
+        need python3 python3
+        need curl curl
+        need tcpdump tcpdump
+        need nginx nginx-light
+        need wrk wrk
+        need dnsmasq dnsmasq-base
+        need dnsperf dnsperf
+        need valgrind valgrind
+        need tshark tshark
+        need capinfos wireshark-common
         need npm npm
         need node nodejs
         need openssl openssl
-        install_missing
+        try_to_install_missing
         install_wscat
         hack/servers.sh
         ;;
@@ -72,5 +132,26 @@ case ${1:-build} in
         need dig bind9-dnsutils
         install_missing
         ;;
-    *) fail "what should $1 be? build, run, test or captures" ;;
+    cluster)
+        need ip iproute2
+        need iptables iptables
+        need nft nftables
+        need conntrack conntrack
+        need nsenter util-linux
+        need openssl openssl
+        need containerd containerd
+        need runc runc
+        [ -x /opt/cni/bin/bridge ] || need /usr/lib/cni/bridge containernetworking-plugins
+        install_missing
+        ;;
+    images)
+        need /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
+        need jq jq
+        need /etc/ssl/certs/ca-certificates.crt ca-certificates
+        need flex flex
+        need bison bison
+        need make make
+        install_missing
+        ;;
+    *) fail "what should $1 be? build, run, test, captures, cluster or images" ;;
 esac

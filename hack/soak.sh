@@ -1,34 +1,88 @@
 #!/bin/bash
-# Dissects new generated traffic, again and again, for SOAK_SECONDS (60): every transaction must be there, the output must
-# not depend on the number of threads, and memory must stay below 150 MiB.
-set -euo pipefail
+# What takes longer than `make test` may: one part after the other, then what each of them found.
+#
+#   hack/soak.sh            every part
+#   hack/soak.sh PART…      some of them
+#   hack/soak.sh --list     what there is
+#
+# A part is a line of PARTS, and a function of its name that fails when something is wrong. Its output goes to
+# $SOAK_LOGS (a new directory), where it stays.
+set -uo pipefail
 cd "$(dirname "$0")/.."
 . hack/lib.sh
-hack/setup.sh build
-cargo build --release -q -p kubeshark-cli
-cargo build --release -q -p kubeshark-tests --example gen
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-end=$((SECONDS + ${SOAK_SECONDS:-60})) seed=0 entries=0 peak=0
-while [ "$SECONDS" -lt "$end" ]; do
-    seed=$((seed + 1))
-    connections=$((RANDOM % 2000 + 1)) questions=$((RANDOM % 20000 + 1))
-    target/release/examples/gen "$connections" "$questions" "$dir/mix.pcap" "$seed"
-    expected=
-    for threads in 1 2 3; do
-        target/release/kubeshark dissect --threads "$threads" "$dir/mix.pcap" >"$dir/out" 2>/dev/null &
-        pid=$!
-        while kill -0 "$pid" 2>/dev/null; do
-            now=$(awk '/^VmHWM/ { print $2 }' "/proc/$pid/status" 2>/dev/null || true)
-            [ "${now:-0}" -le "$peak" ] || peak=$now
-            sleep 0.02
-        done
-        wait "$pid"
-        [ "$(wc -l <"$dir/out")" = $((connections * 10 + questions)) ] || fail "seed $seed: entries are missing"
-        sum=$(sha256sum <"$dir/out")
-        [ "${expected:=$sum}" = "$sum" ] || fail "seed $seed: $threads threads give something else"
-    done
-    entries=$((entries + connections * 10 + questions))
+
+PARTS='
+fuzz      each fuzz target for KUBESHARK_FUZZ_SECONDS (600), as many at a time as there are processors
+captures  every capture at hand, damaged by each of KUBESHARK_SEEDS (60) seeds: no crash, and the ledger closes
+flood     KUBESHARK_FLOOD (5,000,000) half-open flows: memory stays within its bounds, a normal flow is reported
+kernel    KUBESHARK_SEEDS (5,000) random streams and datagrams more, as a socket of this machine reads them
+damaged   long conversations over KUBESHARK_SEEDS (5,000) bad networks: nothing is made up
+loss      the traffic of real servers over KUBESHARK_SEEDS (100) bad networks: nothing is made up, no loss is silent
+ledger    our captures after KUBESHARK_SEEDS (30) bad networks, as capinfos and tshark count them
+mixes     generated traffic for SOAK_SECONDS (300): every transaction, for any number of threads, in 150 MiB
+'
+
+# tests PACKAGE NAME [FILTER…]: a test program, with what it prints.
+tests() {
+    local package=$1 name=$2
+    shift 2
+    cargo test --release -p "$package" --test "$name" -- --nocapture "$@"
+}
+
+seeds() { export KUBESHARK_SEEDS=${KUBESHARK_SEEDS:-$1}; }
+
+fuzz() {
+    export KUBESHARK_FUZZ_SECONDS=${KUBESHARK_FUZZ_SECONDS:-600}
+    tests kubeshark-tests fuzz --skip the_ledger_of_damaged_captures
+}
+captures() {
+    seeds 60
+    tests kubeshark-cli corpus && tests kubeshark-tests fuzz the_ledger_of_damaged_captures
+}
+flood() {
+    export KUBESHARK_FLOOD=${KUBESHARK_FLOOD:-5000000}
+    tests kubeshark-cli growth a_flood
+}
+kernel() { seeds 5000 && tests kubeshark-tests kernel; }
+damaged() { seeds 5000 && tests kubeshark-tests damaged; }
+loss() { seeds 100 && tests kubeshark-cli loss; }
+ledger() { seeds 30 && tests kubeshark-tests ledger; }
+mixes() { SOAK_SECONDS=${SOAK_SECONDS:-300} hack/soak/mixes.sh; }
+
+names() { awk 'NF { print $1 }' <<<"$PARTS"; }
+
+case ${1:-} in
+    --list)
+        awk NF <<<"$PARTS"
+        exit
+        ;;
+    '')
+        # shellcheck disable=SC2046
+        set -- $(names)
+        ;;
+esac
+for part in "$@"; do
+    names | grep -qxF -- "$part" || fail "there is no part $part. These are:$PARTS"
 done
-[ "$peak" -le $((150 * 1024)) ] || fail "memory rose to $((peak / 1024)) MiB"
-echo "soak: $seed mixes, $entries entries, each three times; peak $((peak / 1024)) MiB"
+hack/setup.sh test || exit
+logs=${SOAK_LOGS:-$(mktemp -d)}
+mkdir -p "$logs"
+say "What each part prints is in $logs"
+summary='' failed=0
+for part in "$@"; do
+    say "$(date +%T) $part"
+    since=$SECONDS
+    notes=$logs/$part.notes
+    : >"$notes"
+    # A shell of its own, so that what one part sets is not the next one's.
+    if (export KUBESHARK_TEST_NOTES=$notes && "$part") >"$logs/$part.log" 2>&1; then end=ok; else end=FAILED failed=1; fi
+    [ "$end" != ok ] || [ ! -s "$notes" ] || end='not all'
+    summary+=$(printf '%-9s %-8s %6d s' "$part" "$end" $((SECONDS - since)))$'\n'
+    # What the tests say of what they did; of a failure, the end.
+    summary+=$(grep -E '[0-9]' "$logs/$part.log" | grep -vE '^(running|test |test result|warning|error|thread|note:)|Compiling|Running|Finished|^ *[0-9]+:|^ +at |^read otherwise|^[0-9]+ captures of 1 cases' |
+        tail -n 12 | cut -c 1-200 | sed 's/^/            /')$'\n'
+    summary+=$(sort -u "$notes" | sed 's/^/            /')$'\n'
+    [ "$end" != FAILED ] || summary+=$(tail -n 20 "$logs/$part.log" | cut -c 1-200 | sed 's/^/          | /')$'\n'
+done
+printf '\n%s' "$summary" | awk 'NF || NR == 1'
+exit "$failed"

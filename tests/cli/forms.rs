@@ -6,7 +6,7 @@ use support::{
     Scratch,
     pcap::{self, Capture, Endian},
     reframe,
-    traffic::{self, Mix},
+    traffic::Mix,
 };
 
 use crate::{capture, dissected, run_with, text};
@@ -71,8 +71,7 @@ fn every_link_layer() {
 #[test]
 fn any_number_of_threads_any_run() {
     let scratch = Scratch::new();
-    let mix = traffic::capture(&Mix { connections: 300, requests: 4, questions: 900, seed: 5 });
-    let path = scratch.file("mix.pcap", &mix.pcap(Endian::Little, true));
+    let path = scratch.mix(&Mix { connections: 300, requests: 4, questions: 900, seed: 5 });
     let expected = dissected(&["--threads", "1", text(&path)]);
     assert_eq!(expected.split_inclusive(|byte| *byte == b'\n').count(), 300 * 4 + 900);
     for threads in ["1", "2", "3", "8"] {

@@ -3,20 +3,14 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
-    process::{Command, Stdio},
+    process::Stdio,
     thread,
     time::Duration,
 };
 
-use support::{
-    Scratch,
-    captures::Case,
-    pcap::Endian,
-    program::signal,
-    traffic::{self, Mix},
-};
+use support::{Scratch, captures::Case, program::signal, traffic::Mix};
 
-use crate::{kubeshark, text};
+use crate::{start, text};
 
 /// What must be true of output and messages when it was interrupted.
 fn ended_whole(stdout: &str, stderr: &str, code: Option<i32>) {
@@ -33,14 +27,8 @@ fn ended_whole(stdout: &str, stderr: &str, code: Option<i32>) {
 #[test]
 fn of_a_file() {
     let scratch = Scratch::new();
-    let mix = traffic::capture(&Mix { connections: 3000, requests: 20, questions: 0, seed: 8 });
-    let path = scratch.file("mix.pcap", &mix.pcap(Endian::Little, false));
-    let mut child = Command::new(kubeshark())
-        .args(["dissect", text(&path)])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program");
+    let path = scratch.mix(&Mix { connections: 3000, requests: 20, questions: 0, seed: 8 });
+    let mut child = start(text(&path), Stdio::piped());
     // It waits for its reader, so that it is in the middle when it is told.
     let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
     let mut printed = String::new();
@@ -57,13 +45,7 @@ fn of_a_file() {
 fn of_a_pipe_that_stays_open() {
     let demo = fs::read(Case::named("http-methods").input().expect("a capture")).expect("a file");
     for (input, entries) in [(&demo[..], 12), (&[], 0)] {
-        let mut child = Command::new(kubeshark())
-            .args(["dissect", "-"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program");
+        let mut child = start("-", Stdio::piped());
         let mut stdin = child.stdin.take().expect("piped");
         stdin.write_all(input).and_then(|()| stdin.flush()).expect("a reader");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
@@ -86,15 +68,9 @@ fn of_a_pipe_that_stays_open() {
 #[test]
 fn the_second_ends_at_once() {
     let scratch = Scratch::new();
-    let mix = traffic::capture(&Mix { connections: 300, requests: 20, questions: 0, seed: 8 });
-    let path = scratch.file("mix.pcap", &mix.pcap(Endian::Little, false));
+    let path = scratch.mix(&Mix { connections: 300, requests: 20, questions: 0, seed: 8 });
     // Nobody reads, so the first can't end it.
-    let mut child = Command::new(kubeshark())
-        .args(["dissect", text(&path)])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program");
+    let mut child = start(text(&path), Stdio::null());
     thread::sleep(Duration::from_millis(300));
     signal(child.id(), "INT");
     thread::sleep(Duration::from_millis(300));

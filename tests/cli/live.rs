@@ -1,14 +1,17 @@
 //! Live capture, where this user may capture.
 
 use std::{
+    fs,
     io::{Read, Write},
     net::TcpListener,
+    os::unix::fs::MetadataExt,
+    process::Command,
     thread,
 };
 
 use support::{
     Scratch,
-    program::{Tap, get, may_capture, missing},
+    program::{Tap, get, may_capture, missing, note},
     watch::Watcher,
 };
 
@@ -108,4 +111,81 @@ fn traffic_of_this_machine_is_seen() {
         drop(watcher);
         assert_eq!(tap.interrupt().code(), Some(0));
     }
+}
+
+/// A line of `/proc/…/status`, for every thread of a process.
+fn of_threads(process: u32, field: &str) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).expect("a process");
+    let status = tasks
+        .map(|task| fs::read_to_string(task.expect("a thread").path().join("status")).expect("a status"));
+    let line = |status: String| {
+        let found =
+            status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(":\t")).map(str::to_owned);
+        found.unwrap_or_else(|| panic!("no {field}"))
+    };
+    status.map(line).collect()
+}
+
+/// Root with the rights that the chart gives it, and not one more.
+fn as_in_a_pod(arguments: &[&str]) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set=-all,+net_raw,+setuid,+setgid", "--inh-caps=-all", "--groups=65532"]);
+    command.arg(kubeshark()).args(["worker", "--listen", "127.0.0.1:0"]).args(arguments);
+    command
+}
+
+#[test]
+fn a_worker_looks_at_packets_without_any_right() {
+    if !may() {
+        return;
+    }
+    if fs::metadata("/proc/self").expect("a process").uid() != 0 {
+        note("giving up rights: not run (it needs root)");
+        return;
+    }
+    let (address, scratch) = (server(), Scratch::new());
+    let data = scratch.path().join("data");
+    let arguments = ["-i", "any", "--user", "65532", "--data-dir", data.to_str().expect("UTF-8")];
+    // The second finds what the first has left.
+    for _ in 0..2 {
+        let worker = Tap::start_as(&mut as_in_a_pod(&arguments));
+        for (field, expected) in [
+            ("Uid", "65532\t65532\t65532\t65532"),
+            ("Gid", "65532\t65532\t65532\t65532"),
+            ("Groups", ""),
+            ("CapPrm", "0000000000000000"),
+            ("CapEff", "0000000000000000"),
+            ("CapAmb", "0000000000000000"),
+            ("NoNewPrivs", "1"),
+        ] {
+            let held = of_threads(worker.id(), field);
+            assert!(held.len() > 2 && held.iter().all(|held| held.trim() == expected), "{field}: {held:?}");
+        }
+        let mut watcher = Watcher::connect(&worker.hub, answers_of(&address).trim_start_matches("/api"));
+        assert_eq!(get(&address, "/", &[]).0, 418);
+        assert_eq!(watcher.entries(1)[0]["response"]["status"], 418);
+        drop(watcher);
+        assert_eq!(worker.end("TERM").code(), Some(0));
+    }
+    assert_eq!(fs::metadata(data.join("stream-high-water")).expect("a mark").uid(), 65532);
+}
+
+#[test]
+fn a_worker_that_may_not_change_its_user_does_not_start() {
+    if !may() || fs::metadata("/proc/self").expect("a process").uid() != 0 {
+        return;
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--bounding-set=-all,+net_raw,+setgid", "--inh-caps=-all", "--groups=65532"])
+        .arg(kubeshark());
+    command.args(["worker", "--listen", "127.0.0.1:0", "-i", "lo", "--user", "65532"]);
+    let state = Scratch::new();
+    let ran = support::program::run(
+        command.env("XDG_STATE_HOME", state.path()),
+        b"",
+        std::time::Duration::from_secs(30),
+    );
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("cannot become user 65532"), "{}", ran.stderr);
 }

@@ -9,7 +9,7 @@ mod serving;
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -34,6 +34,13 @@ fn run_with(arguments: &[&str], input: &[u8]) -> Ran {
         input,
         Duration::from_secs(30),
     )
+}
+
+/// Starts `kubeshark dissect INPUT`, for those who talk to it while it runs.
+fn start(input: &str, stderr: Stdio) -> Child {
+    let mut command = Command::new(kubeshark());
+    command.args(["dissect", input]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
+    command.spawn().expect("the program")
 }
 
 fn text(path: &Path) -> &str {

@@ -2,16 +2,12 @@
 
 use std::{
     io::{BufRead, BufReader},
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
-use support::{
-    Scratch,
-    pcap::Endian,
-    traffic::{self, Mix},
-};
+use support::{Scratch, traffic::Mix};
 
-use crate::{capture, dissected, kubeshark, run, run_with, text};
+use crate::{capture, dissected, run, run_with, start, text};
 
 #[test]
 fn kfl_chooses() {
@@ -28,6 +24,11 @@ fn kfl_chooses() {
     ] {
         let printed = dissected(&["--kfl", query, text(&demo)]);
         assert_eq!(printed.split_inclusive(|byte| *byte == b'\n').count(), count, "{query}");
+    }
+    // What is a field that no entry has in one spelling is the status in the other.
+    for (lang, count) in [("v1", 0), ("v2", 2)] {
+        let printed = dissected(&["--lang", lang, "--kfl", "status_code == 500", text(&demo)]);
+        assert_eq!(printed.split_inclusive(|byte| *byte == b'\n').count(), count, "{lang}");
     }
 }
 
@@ -66,14 +67,8 @@ fn the_ledger_goes_to_stderr_or_is_the_summary() {
 #[test]
 fn a_reader_that_leaves_is_no_failure() {
     let scratch = Scratch::new();
-    let mix = traffic::capture(&Mix { connections: 200, requests: 10, questions: 0, seed: 6 });
-    let path = scratch.file("mix.pcap", &mix.pcap(Endian::Little, false));
-    let mut child = Command::new(kubeshark())
-        .args(["dissect", text(&path)])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program");
+    let path = scratch.mix(&Mix { connections: 200, requests: 10, questions: 0, seed: 6 });
+    let mut child = start(text(&path), Stdio::piped());
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
     // The reader is dropped here, with most of the output unread.

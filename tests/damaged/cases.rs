@@ -11,6 +11,11 @@ fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n").into_bytes()
 }
 
+fn post(path: &str, body: &str) -> Vec<u8> {
+    let head = format!("POST {path} HTTP/1.1\r\nHost: a.test\r\nContent-Type: text/plain\r\n");
+    format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
 fn ok(body: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
@@ -39,8 +44,17 @@ fn two(cuts: &[usize]) -> Talk {
     talk
 }
 
+/// The same, the other way: `cuts` divides the first request, which sends what is long.
+fn two_sent(cuts: &[usize]) -> Talk {
+    let mut talk = Talk::open();
+    talk.split(CLIENT, &post("/one", BODY), cuts).say(SERVER, &ok("first"));
+    talk.say(CLIENT, &get("/two")).say(SERVER, &ok("second")).close();
+    talk
+}
+
 const BODY: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
 const FIRST: &str = "GET /one 200 0123456789abcdefghijklmnopqrstuvwxyz []";
+const FIRST_SENT: &str = "POST /one (0123456789abcdefghijklmnopqrstuvwxyz) 200 first []";
 const SECOND: &str = "GET /two 200 second []";
 
 pub(crate) fn all() -> Vec<Case> {
@@ -60,6 +74,10 @@ pub(crate) fn all() -> Vec<Case> {
 /// Where the head of the first response ends.
 fn head() -> usize {
     ok(BODY).len() - BODY.len()
+}
+
+fn head_sent() -> usize {
+    post("/one", BODY).len() - BODY.len()
 }
 
 fn harmless() -> Vec<Case> {
@@ -83,6 +101,16 @@ fn harmless() -> Vec<Case> {
         talk.say(CLIENT, &get("/one")).split(SERVER, chunked, &[cut]).close();
         cases.push(case(format!("chunked, cut at {cut}"), talk, &["GET /one 200 abcdefg []"]));
     }
+    let chunked = b"POST /one HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n04\r\ndefg\r\n0\r\nA: b\r\n\r\n";
+    for cut in 1..chunked.len() {
+        let mut talk = Talk::open();
+        talk.split(CLIENT, chunked, &[cut]).say(SERVER, &ok("hello")).close();
+        cases.push(case(
+            format!("chunked request, cut at {cut}"),
+            talk,
+            &["POST /one (abcdefg) 200 hello []"],
+        ));
+    }
     cases
 }
 
@@ -101,6 +129,21 @@ fn disordered() -> Vec<Case> {
             talk,
             &[FIRST, SECOND],
         ));
+    }
+    for (first, second) in [(3, 9), (10, 20), (1, 35)] {
+        let mut talk = two_sent(&[head_sent(), head_sent() + first, head_sent() + second]);
+        let carrying = talk.carrying(CLIENT);
+        talk.shift(carrying[3], carrying[1]);
+        let name = format!("body segments of the request out of order at {first}, {second}");
+        cases.push(case(name, talk, &[FIRST_SENT, SECOND]));
+    }
+    for cut in (1..ok("hello").len()).step_by(3) {
+        let mut talk = Talk::open();
+        talk.say(CLIENT, &get("/one")).split(SERVER, &ok("hello"), &[cut]).close();
+        let carrying = talk.carrying(SERVER);
+        talk.shift(carrying[0], carrying[1]);
+        let name = format!("the response's halves reversed, cut at {cut}");
+        cases.push(case(name, talk, &["GET /one 200 hello []"]));
     }
     for cut in [1, 4, 5, 17, get("/one").len() - 1] {
         let mut talk = Talk::open();
@@ -140,6 +183,38 @@ fn conflicting() -> Vec<Case> {
             &["GET /one 200 hello [overlap]"],
         ));
     }
+    let answer = ok("hello");
+    for (from, to) in [(9, 12), (0, answer.len() - 1), (answer.len() - 5, answer.len() - 1)] {
+        // A whole response is an entry at once, and right: what comes later can't flag it any more.
+        for (parts, flags) in [(&[answer.len() - 1][..], "ambiguous overlap"), (&[], "")] {
+            let mut talk = Talk::open();
+            talk.say(CLIENT, &question).split(SERVER, &answer, parts);
+            let first = talk.carrying(SERVER)[0];
+            talk.push(SERVER, from as i64, ACK, &vec![b'x'; to - from]);
+            let copy = talk.segments.len() - 1;
+            talk.shift(copy, first + 1).close();
+            cases.push(case(
+                format!("conflicting copy of {from}..{to} of the response after its first segment, cut at {parts:?}"),
+                talk,
+                &[&format!("GET /one 200 hello [{flags}]")],
+            ));
+        }
+        let mut talk = Talk::open();
+        talk.say(CLIENT, &question);
+        talk.push(SERVER, from.max(1) as i64, ACK, &vec![b'x'; to - from.max(1)]);
+        talk.say(SERVER, &answer).close();
+        cases.push(case(
+            format!("conflicting copy of {from}..{to} of the response queued ahead of a hole that a longer segment fills"),
+            talk,
+            &["GET /one 200 hello [overlap]"],
+        ));
+    }
+    let mut talk = Talk::open();
+    talk.say(CLIENT, &question).push(SERVER, 0, ACK, &ok("wrong")).say(SERVER, &answer).close();
+    let forged = talk.carrying(SERVER)[0];
+    talk.segments[forged].forged = true;
+    // As above: it is an entry before the other one comes.
+    cases.push(case("forged response with a bad TCP checksum", talk, &["GET /one 200 wrong []"]));
     let mut talk = Talk::open();
     talk.push(CLIENT, 0, ACK, &get("/bad")).say(CLIENT, &question).say(SERVER, &ok("hello")).close();
     let forged = talk.carrying(CLIENT)[0];
@@ -169,9 +244,29 @@ fn midstream() -> Vec<Case> {
             &["GET /two 200 second [midstream]"],
         ));
     }
-    let mut talk = normal().talk;
-    talk.lose(&[1]);
-    cases.push(case("SYN-ACK not captured", talk, &["GET /one 200 hello []"]));
+    let mut talk = Talk::default();
+    talk.say(SERVER, &ok("hello")).say(CLIENT, &get("/two")).say(SERVER, &ok("second")).close();
+    cases.push(case(
+        "the capture starts at a response",
+        talk,
+        &["- 200 hello [midstream requestMissing]", "GET /two 200 second [midstream]"],
+    ));
+    let upload = br#"{"name": "a body", "of": ["several", "words"]}"#;
+    for len in [1, 10, 36] {
+        let mut talk = Talk::default();
+        talk.say(CLIENT, &upload[upload.len() - len..]).say(SERVER, &ok("first"));
+        talk.say(CLIENT, &get("/two")).say(SERVER, &ok("second")).close();
+        cases.push(case(
+            format!("the capture starts inside a request body, {len} bytes before its end"),
+            talk,
+            &["- 200 first [midstream requestMissing]", "GET /two 200 second [midstream]"],
+        ));
+    }
+    for (lost, what) in [(&[1][..], "SYN-ACK"), (&[0], "SYN"), (&[2], "last packet of the handshake")] {
+        let mut talk = normal().talk;
+        talk.lose(lost);
+        cases.push(case(format!("{what} not captured"), talk, &["GET /one 200 hello []"]));
+    }
     cases
 }
 
@@ -184,6 +279,25 @@ fn lossy() -> Vec<Case> {
         let kept = format!("{}{}", &BODY[..from], &BODY[to..]);
         let first = format!("GET /one 200 {kept} [gap={} truncated]", to - from);
         cases.push(case(format!("body bytes {from}..{to} lost"), talk, &[&first, SECOND]));
+    }
+    for (from, to) in [(5, 15), (1, 36), (30, 36)] {
+        let cuts = [head_sent() + from, head_sent() + to];
+        let mut talk = two_sent(&cuts[..if to == 36 { 1 } else { 2 }]);
+        let lost = talk.carrying(CLIENT)[1];
+        talk.lose(&[lost]);
+        let kept = format!("{}{}", &BODY[..from], &BODY[to..]);
+        let first = format!("POST /one ({kept}) 200 first [gap={} truncated]", to - from);
+        cases.push(case(format!("body bytes {from}..{to} of the request lost"), talk, &[&first, SECOND]));
+    }
+    for cut in [head_sent(), head_sent() + 5, post("/one", BODY).len()] {
+        let mut talk = two_sent(&[cut][..usize::from(cut < post("/one", BODY).len())]);
+        let lost = talk.carrying(CLIENT)[0];
+        talk.lose(&[lost]);
+        cases.push(case(
+            format!("{cut} bytes of the request lost, its head among them"),
+            talk,
+            &["- 200 first [requestMissing]", SECOND],
+        ));
     }
     for cut in [head(), head() + 5, ok(BODY).len()] {
         let mut talk = two(&[cut][..usize::from(cut < ok(BODY).len())]);
@@ -281,6 +395,22 @@ fn dialogue() -> Vec<Case> {
         talk,
         &["GET /one 200 first []", "GET /two 200 second []", "GET /three 200 third []"],
     ));
+    let questions = [get("/one"), post("/two", BODY), get("/three")].concat();
+    for cut in (1..questions.len()).step_by(7) {
+        let mut talk = Talk::open();
+        talk.split(CLIENT, &questions, &[cut]);
+        let answers = [ok("first"), ok("second"), ok("third")].concat();
+        talk.split(SERVER, &answers, &[cut % answers.len()][..usize::from(cut % answers.len() > 0)]).close();
+        cases.push(case(
+            format!("three pipelined requests, cut at {cut}"),
+            talk,
+            &[
+                "GET /one 200 first []",
+                &format!("POST /two ({BODY}) 200 second []"),
+                "GET /three 200 third []",
+            ],
+        ));
+    }
     let mut talk = normal().talk;
     let (request, response) = (talk.carrying(CLIENT)[0], talk.carrying(SERVER)[0]);
     talk.shift(response, request);
@@ -294,10 +424,10 @@ fn dialogue() -> Vec<Case> {
     let mut talk = Talk::open();
     talk.say(
         CLIENT,
-        b"POST /one HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n",
+        b"POST /one HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\n",
     );
     talk.say(SERVER, b"HTTP/1.1 100 Continue\r\n\r\n").say(CLIENT, b"data");
     talk.say(SERVER, b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok").close();
-    cases.push(case("100 Continue, then 201", talk, &["POST /one 201 ok []"]));
+    cases.push(case("100 Continue, then 201", talk, &["POST /one (data) 201 ok []"]));
     cases
 }

@@ -7,23 +7,25 @@
 
 mod captures;
 mod kfl;
-mod mutate;
 mod targets;
 
 use std::{
     env,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    process,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
-use support::{captures::files, pcap::Capture, traffic::Random};
+use support::{captures::files, mutate, number, pcap::Capture, program, traffic::Random};
 
 /// No single input may take longer.
 const LIMIT: Duration = Duration::from_secs(5);
-
-fn number(variable: &str, default: u64) -> u64 {
-    env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
 
 /// The inputs of a target that are kept.
 fn kept(target: &str) -> Vec<Vec<u8>> {
@@ -45,29 +47,60 @@ fn frames() -> Vec<Vec<u8>> {
     support::captures::all().iter().map(of).collect()
 }
 
+/// An input that is tried, and since when.
+type Trial = Mutex<Option<(Instant, Vec<u8>)>>;
+
+/// Ends the whole run when a trial takes too long: the input is kept, and nothing else could end it.
+fn watch(target: &str, trial: &Trial, done: &AtomicBool) {
+    while !done.load(Ordering::Relaxed) {
+        thread::sleep(Duration::from_millis(200));
+        let trial = trial.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((since, input)) = trial.as_ref()
+            && since.elapsed() > LIMIT
+        {
+            let path = keep(target, input);
+            program::note(&format!("{target} takes more than {LIMIT:?} for {}", path.display()));
+            process::abort();
+        }
+    }
+}
+
+fn keep(target: &str, input: &[u8]) -> PathBuf {
+    let path = env::temp_dir().join(format!("kubeshark-fuzz-{target}"));
+    std::fs::write(&path, input).expect("a temporary file");
+    path
+}
+
 fn fuzz(target: &str, inputs: &[Vec<u8>], run: fn(&[u8])) {
     assert!(!inputs.is_empty(), "no inputs for {target}");
+    let (trial, done) = (Trial::default(), AtomicBool::new(false));
+    let set = |to| *trial.lock().unwrap_or_else(PoisonError::into_inner) = to;
     let try_one = |input: &[u8]| {
-        let since = Instant::now();
-        if catch_unwind(AssertUnwindSafe(|| run(input))).is_err() || since.elapsed() > LIMIT {
-            let path = env::temp_dir().join(format!("kubeshark-fuzz-{target}"));
-            std::fs::write(&path, input).expect("a temporary file");
-            panic!("{target} does not stand {} ({:?})", path.display(), since.elapsed());
+        set(Some((Instant::now(), input.to_vec())));
+        let stands = catch_unwind(AssertUnwindSafe(|| run(input))).is_ok();
+        set(None);
+        if !stands {
+            done.store(true, Ordering::Relaxed);
+            panic!("{target} does not stand {}", keep(target, input).display());
         }
     };
-    for input in inputs {
-        try_one(input);
-    }
-    let random = &mut Random::new(number("KUBESHARK_FUZZ_SEED", 1));
-    let end = Instant::now() + Duration::from_secs(number("KUBESHARK_FUZZ_SECONDS", 10));
-    let mut n = 0_u64;
-    while Instant::now() < end {
-        for _ in 0..16 {
-            try_one(&mutate::one(inputs, random));
-            n += 1;
+    thread::scope(|scope| {
+        scope.spawn(|| watch(target, &trial, &done));
+        for input in inputs {
+            try_one(input);
         }
-    }
-    println!("{target}: {} inputs kept, {n} mutations", inputs.len());
+        let random = &mut Random::new(number("KUBESHARK_FUZZ_SEED", 1));
+        let end = Instant::now() + Duration::from_secs(number("KUBESHARK_FUZZ_SECONDS", 10));
+        let mut n = 0_u64;
+        while Instant::now() < end {
+            for _ in 0..16 {
+                try_one(&mutate::one(inputs, random));
+                n += 1;
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        println!("{target}: {} inputs kept, {n} mutations", inputs.len());
+    });
 }
 
 #[test]
@@ -102,10 +135,10 @@ fn filters_answer_as_the_naive_evaluator_does() {
 
 #[test]
 fn capture_files_stand() {
-    fuzz("files", &captures::seeds(), captures::run);
+    fuzz("files", &[kept("files"), captures::seeds()].concat(), captures::run);
 }
 
 #[test]
-fn mutated_captures_end_in_good_order() {
+fn the_ledger_of_damaged_captures_closes() {
     captures::mutated();
 }

@@ -2,23 +2,12 @@
 
 use std::{env, fs};
 
-use support::captures;
-use worker::{DissectConfig, Input, Limits, Output};
+use support::{captures, engine};
 
 fn entries(input: &std::path::Path, threads: usize) -> String {
-    let config = DissectConfig {
-        inputs: vec![Input::File(input.to_owned())],
-        filter: kfl::Filter::new("", &api::options(0)).expect("the empty query"),
-        output: Output::Ndjson,
-        threads,
-        bpf: None,
-        limits: Limits::default(),
-        stop: std::sync::Arc::default(),
-    };
-    let mut out = Vec::new();
-    let (_, result) = worker::dissect(&config, &mut out, &|_| ());
+    let (printed, _, result) = engine::print(input, "", threads);
     result.unwrap_or_else(|error| panic!("{}: {error}", input.display()));
-    String::from_utf8(out).expect("JSON is UTF-8")
+    printed
 }
 
 #[test]

@@ -6,6 +6,10 @@ use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -19,12 +23,12 @@ use support::{
 const KUBESHARK: &str = env!("CARGO_BIN_EXE_kubeshark");
 
 /// Instructions that it takes to read a capture, as valgrind counts them.
-fn instructions(scratch: &Scratch, capture: &Capture) -> u64 {
-    let file = scratch.file("hostile.pcap", &capture.pcap(Endian::Little, true));
+fn instructions(scratch: &Scratch, name: &str, capture: &Capture) -> u64 {
+    let file = scratch.file(&format!("{name}.pcap"), &capture.pcap(Endian::Little, true));
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null", KUBESHARK]);
     command.args(["dissect", "--threads", "1", "-o", "summary"]).arg(file);
-    let ran = program::run(&mut command, b"", Duration::from_mins(2));
+    let ran = program::run(&mut command, b"", Duration::from_mins(10));
     let count = ran.stderr.lines().find_map(|line| line.split("Collected :").nth(1)?.trim().parse().ok());
     count.unwrap_or_else(|| panic!("valgrind: {}", ran.stderr))
 }
@@ -34,25 +38,34 @@ const RATIO: f64 = 2.2;
 
 #[test]
 fn work_grows_with_the_input() {
-    if !Command::new("valgrind").arg("--version").output().is_ok_and(|ran| ran.status.success()) {
-        return program::note("growth: not run, valgrind is not installed");
+    if !program::installed("growth", &["valgrind"]) {
+        return;
     }
     let scratch = Scratch::new();
-    let none = instructions(&scratch, &Capture { link_type: 1, frames: Vec::new() });
-    let mut faults = Vec::new();
-    for (name, n, make) in hostile::ALL {
-        let work = [1, 2, 4].map(|times| instructions(&scratch, &make(n * times)).saturating_sub(none));
-        let ratios = [work[1] as f64 / work[0] as f64, work[2] as f64 / work[1] as f64];
-        println!(
-            "{name}: {:?} million instructions for {n}, twice and four times as many: ×{:.2}, ×{:.2}",
-            work.map(|it| it / 1_000_000),
-            ratios[0],
-            ratios[1]
-        );
-        if ratios.iter().any(|&ratio| ratio > RATIO) {
-            faults.push(format!("{name}: {ratios:?}"));
+    let none = instructions(&scratch, "nothing", &Capture { link_type: 1, frames: Vec::new() });
+    let (next, faults) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let worker = || {
+        while let Some((name, n, make)) = hostile::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let work =
+                [1, 2, 4].map(|times| instructions(&scratch, name, &make(n * times)).saturating_sub(none));
+            let ratios = [work[1] as f64 / work[0] as f64, work[2] as f64 / work[1] as f64];
+            println!(
+                "{name}: {:?} million instructions for {n}, twice and four times as many: ×{:.2}, ×{:.2}",
+                work.map(|it| it / 1_000_000),
+                ratios[0],
+                ratios[1]
+            );
+            if ratios.iter().any(|&ratio| ratio > RATIO) {
+                faults.lock().expect("no panic").push(format!("{name}: {ratios:?}"));
+            }
         }
-    }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(worker);
+        }
+    });
+    let faults = faults.into_inner().expect("no panic");
     assert!(faults.is_empty(), "more than ×{RATIO} for twice the input: {faults:?}");
 }
 
@@ -61,7 +74,7 @@ const BOUND: u64 = 512;
 
 #[test]
 fn a_flood_stays_within_bounds() {
-    let n = std::env::var("KUBESHARK_FLOOD").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000);
+    let n = support::number("KUBESHARK_FLOOD", 100_000) as usize;
     let scratch = Scratch::new();
     let file = scratch.path().join("flood.pcap");
     hostile::flood(&file, n);

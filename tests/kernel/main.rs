@@ -1,7 +1,7 @@
 //! The kernel as oracle: what a socket of this machine reads of crafted segments and fragments is what we read of them.
 //!
 //! All relations of two and three pieces are sent, with differing and with equal contents, over IPv4 and IPv6, to real
-//! sockets in a network namespace. The capture of all that goes through our decoder and flow table. Where a stream reads
+//! sockets in a network namespace, and as many cases of more pieces at random as `KUBESHARK_SEEDS` (100) says. The capture of all that goes through our decoder and flow table. Where a stream reads
 //! otherwise, something must have said so; a datagram must be the same or be missing in both.
 
 mod plan;
@@ -9,82 +9,29 @@ mod plan;
 use std::{
     collections::HashMap,
     path::Path,
-    process::Command,
     time::{Duration, Instant},
 };
 
-use flow::{
-    Closing, Data, Decoder, Direction, FlowHandler, FlowTable, Frame, Gap, Limits, Opening, Ordinal,
-    Timestamp, Transport,
-};
+use flow::{Direction, Transport};
 use plan::Order;
 use serde_json::{Value, json};
-use support::{Scratch, pcap::Capture, program};
+use support::{
+    Scratch,
+    flows::{self, Half},
+    namespace,
+    pcap::Capture,
+    program,
+    traffic::Random,
+};
 
-/// What we read of a flow.
-#[derive(Clone, Debug, Default)]
-struct Read {
-    bytes: Vec<u8>,
-    /// Something was said about it.
-    flagged: bool,
-}
-
-/// Reads what goes to the server, by transport and client port.
-#[derive(Default)]
-struct Reader(HashMap<(bool, u16), Read>);
-
-impl FlowHandler for Reader {
-    type Flow = (bool, u16);
-
-    fn open(&mut self, opening: &Opening) -> Self::Flow {
-        let client = if opening.client_is_low { opening.key.low } else { opening.key.high };
-        (opening.key.transport == Transport::Udp, client.port)
-    }
-
-    fn data(&mut self, flow: &mut Self::Flow, data: &Data<'_>) {
-        if data.direction == Direction::ToServer {
-            let read = self.0.entry(*flow).or_default();
-            read.bytes.extend_from_slice(data.bytes);
-            read.flagged |= data.overlap || data.ambiguous;
-        }
-    }
-
-    fn gap(&mut self, flow: &mut Self::Flow, _: &Gap) {
-        self.0.entry(*flow).or_default().flagged = true;
-    }
-
-    fn contradicted(&mut self, flow: &mut Self::Flow, _: Direction, _: Ordinal, _: Timestamp) {
-        self.0.entry(*flow).or_default().flagged = true;
-    }
-
-    fn half_close(&mut self, _: &mut Self::Flow, _: Direction, _: Ordinal, _: Timestamp) {}
-
-    fn waits(&self, _: &Self::Flow) -> bool {
-        false
-    }
-
-    fn tick(&mut self, _: &mut Self::Flow, _: Ordinal, _: Timestamp) {}
-
-    fn close(&mut self, _: Self::Flow, _: &Closing) {}
-}
-
-fn read(capture: &Capture) -> HashMap<(bool, u16), Read> {
-    let limits = Limits::default();
-    let (mut decoder, mut table, mut reader) =
-        (Decoder::new(&limits), FlowTable::new(&limits), Reader::default());
-    let (mut ordinal, mut at) = (0, Timestamp(0));
-    for frame in &capture.frames {
-        ordinal += 1;
-        at = Timestamp(frame.at as i64);
-        let wire_len = frame.bytes.len() as u32;
-        let frame =
-            Frame { ordinal, at, interface: 0, link_type: capture.link_type, wire_len, bytes: &frame.bytes };
-        if let Some(packet) = decoder.decode(&frame) {
-            table.packet(&packet, &mut reader);
-        }
-    }
-    table.finish(ordinal, at, &mut reader);
-    reader.0
+/// What we read of that which goes to the server, by transport and client port.
+fn read(capture: &Capture) -> HashMap<(bool, u16), Half> {
+    let to_server = |told: flows::Told| {
+        let key = &told.opening.key;
+        let client = if told.opening.client_is_low { key.low } else { key.high };
+        ((key.transport == Transport::Udp, client.port), told.half(Direction::ToServer).clone())
+    };
+    flows::read(capture, |_| ()).into_iter().map(to_server).collect()
 }
 
 /// The cases, as the oracle wants them.
@@ -92,44 +39,48 @@ fn plan() -> Value {
     let relations: Vec<_> = [plan::relations(2), plan::relations(3)].concat();
     assert_eq!(relations.len(), 13 + 409);
     let (mut streams, mut datagrams) = (Vec::new(), Vec::new());
+    let port = |cases: &Vec<Value>| u16::try_from(10_000 + cases.len()).expect("fewer cases than ports");
+    let stream = |version: u8, port: u16, (segments, len): (Vec<(usize, String)>, usize), name: String| {
+        let name = format!("{name} IPv{version}");
+        json!({ "version": version, "port": port, "segments": segments, "len": len, "name": name })
+    };
+    let datagram = |version: u8, port: u16, fragments: Vec<(usize, bool, String)>, name: String| {
+        let name = format!("{name} IPv{version}");
+        json!({ "version": version, "port": port, "fragments": fragments, "name": name })
+    };
     for version in [4, 6] {
         for pieces in &relations {
             for order in [Order::Next, Order::Ahead, Order::Covered, Order::Agreeing] {
-                let (segments, len) = plan::segments(pieces, order);
-                let port = 10_000 + streams.len();
-                streams.push(json!({
-                    "version": version, "port": port, "segments": segments, "len": len,
-                    "name": format!("{pieces:?} {order:?} IPv{version}"),
-                }));
+                let name = format!("{pieces:?} {order:?}");
+                streams.push(stream(version, port(&streams), plan::segments(pieces, order), name));
             }
             for first in [true, false] {
-                let port = 10_000 + datagrams.len() as u16;
-                datagrams.push(json!({
-                    "version": version, "port": port, "fragments": plan::fragments(pieces, port, first),
-                    "name": format!("{pieces:?} header {} IPv{version}", if first { "first" } else { "last" }),
-                }));
+                let (port, place) = (port(&datagrams), if first { "first" } else { "last" });
+                let fragments = plan::fragments(pieces, port, first);
+                datagrams.push(datagram(version, port, fragments, format!("{pieces:?} header {place}")));
             }
+        }
+        for seed in 0..support::number("KUBESHARK_SEEDS", 100) {
+            let (random, name) = (&mut Random::new(seed * 10 + u64::from(version)), format!("seed {seed}"));
+            let segments = plan::random_segments(random);
+            streams.push(stream(version, port(&streams), segments.clone(), format!("{name} {segments:?}")));
+            let port = port(&datagrams);
+            let fragments = plan::random_fragments(random, port);
+            datagrams.push(datagram(version, port, fragments, name));
         }
     }
     json!({ "streams": streams, "datagrams": datagrams })
 }
 
-/// Runs the oracle; `None`, with the reason, where namespaces may not be made.
+/// Runs the oracle; the reason where namespaces may not be made.
 fn ask(scratch: &Scratch, plan: &Value) -> Result<(Capture, Value), String> {
+    let n = plan["streams"].as_array().map_or(0, Vec::len) as u32;
     let plan = scratch.file("plan.json", plan.to_string().as_bytes());
     let (capture, answers) = (scratch.path().join("all.pcap"), scratch.path().join("answers.json"));
-    let namespace = ["--user", "--map-root-user", "--net"];
-    let may = |options: &[&str]| {
-        Command::new("unshare").args(options).arg("true").output().is_ok_and(|ran| ran.status.success())
-    };
-    let options = if may(&namespace[2..]) { &namespace[2..] } else { &namespace[..] };
-    if !may(options) {
-        return Err("network namespaces may not be made here".into());
-    }
     let script = support::root().join("tests/kernel/oracle.py");
-    let mut command = Command::new("unshare");
-    command.args(options).arg("python3").arg(script).args([&plan, &capture, &answers]);
-    let ran = program::run(&mut command, b"", Duration::from_mins(2));
+    let mut command = namespace::command(&["--net"])?;
+    command.arg("python3").arg(script).args([&plan, &capture, &answers]);
+    let ran = program::run(&mut command, b"", Duration::from_mins(5) + Duration::from_millis(100) * n);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let file = |path: &Path| std::fs::read(path).expect("what the oracle wrote");
     Ok((Capture::read(&file(&capture)), serde_json::from_slice(&file(&answers)).expect("JSON")))
@@ -137,10 +88,13 @@ fn ask(scratch: &Scratch, plan: &Value) -> Result<(Capture, Value), String> {
 
 #[test]
 fn we_read_what_the_kernel_reads() {
+    if !program::installed("kernel as oracle", &["unshare", "ip", "python3"]) {
+        return;
+    }
     let (scratch, plan, since) = (Scratch::new(), plan(), Instant::now());
     let (capture, answers) = match ask(&scratch, &plan) {
         Ok(told) => told,
-        Err(reason) => return program::note(&format!("kernel as oracle: not run, {reason}")),
+        Err(reason) => return program::missing(&format!("kernel as oracle: not run, {reason}")),
     };
     let ours = read(&capture);
     let mut faults = Vec::new();

@@ -158,7 +158,7 @@ def main():
             while True:
                 data, peer = datagrams[version].recvfrom(65535)
                 if peer[1] == case['port']:
-                    got = data.decode('latin-1')
+                    got = (got or '') + data.decode('latin-1')
         except BlockingIOError:
             packets.append(got)
         list(wire.heard())

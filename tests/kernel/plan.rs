@@ -1,4 +1,6 @@
-//! Every way in which two and three pieces of a stream can lie to each other.
+//! Every way in which two and three pieces of a stream can lie to each other, and more pieces at random.
+
+use support::traffic::Random;
 
 /// A piece: where it begins and ends, in steps.
 pub(crate) type Piece = (usize, usize);
@@ -46,6 +48,55 @@ pub(crate) enum Order {
     Covered,
     /// As `Ahead`, but copies agree.
     Agreeing,
+}
+
+/// Up to seven pieces of a stream of up to 64 bytes, in any order, one in four of them a copy of what the others say;
+/// what none of them covers comes at last.
+pub(crate) fn random_segments(random: &mut Random) -> (Vec<(usize, String)>, usize) {
+    let len = 8 + random.below(57) as usize;
+    let mut covered = vec![false; len];
+    let mut piece = |letter: u8, from: usize, to: usize, agrees: bool| {
+        covered[from..to].fill(true);
+        let byte = |offset: usize| if agrees { b'a' + (offset % 26) as u8 } else { letter };
+        (from, (from..to).map(|offset| char::from(byte(offset))).collect::<String>())
+    };
+    let mut sent = Vec::new();
+    for number in 0..2 + random.below(6) as u8 {
+        let from = random.below(len as u64 - 1) as usize;
+        let to = from + 1 + random.below((len - from) as u64) as usize;
+        sent.push(piece(b'A' + number, from, to, random.below(4) == 0));
+    }
+    let mut from = 0;
+    while let Some(hole) = covered[from..].iter().position(|is_covered| !is_covered) {
+        let start = from + hole;
+        from = covered[start..].iter().position(|&is_covered| is_covered).map_or(len, |more| start + more);
+        // It may reach into what is there.
+        let end = (from + random.below(3) as usize * 5).min(len);
+        sent.push((start, ".".repeat(end - start)));
+    }
+    (sent, len)
+}
+
+/// Up to six fragments of a datagram from `port`, one in four of them twice, and its header, in any order. The header comes
+/// once: else there could be two datagrams, of which the second is to us the first one, captured again.
+pub(crate) fn random_fragments(random: &mut Random, port: u16) -> Vec<(usize, bool, String)> {
+    let end = 2 + random.below(5) as usize;
+    let mut pieces = Vec::new();
+    let mut from = 0;
+    while from < end {
+        let to = (from + 1 + random.below(3) as usize).min(end);
+        // One in eight begins too early.
+        pieces.push((from - usize::from(from > 0 && random.below(8) == 0), to));
+        from = to;
+    }
+    let mut sent = fragments(&pieces, port, true);
+    let again: Vec<_> = sent[1..].iter().filter(|_| random.below(4) == 0).cloned().collect();
+    sent.extend(again);
+    for place in 0..sent.len() {
+        let other = random.below(sent.len() as u64) as usize;
+        sent.swap(place, other);
+    }
+    sent
 }
 
 /// Bytes of one step of a stream.

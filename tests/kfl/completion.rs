@@ -41,6 +41,8 @@ async fn an_editor_is_helped() {
     assert_eq!(odd["warnings"][0]["suggestion"], "did you mean `response.status`?");
     assert_eq!((&odd["warnings"][0]["start"], &odd["warnings"][0]["end"]), (&0.into(), &14.into()));
     assert_eq!(validate("status_code == 500 && http").await["language"], "v2");
+    let fixed = ask(hub.address, "/api/query/validate?lang=v2&q=status_code%20%3D%3D%20500".into()).await;
+    assert_eq!((&fixed["language"], &fixed["warnings"]), (&"v2".into(), &json!([])));
 
     let complete = async |query: &str, cursor: &str| {
         ask(hub.address, format!("/api/query/complete?q={}{cursor}", encoded(query))).await

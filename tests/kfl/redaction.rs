@@ -87,6 +87,30 @@ fn items_of_lists() {
     assert!(!text.contains(&name), "{name} in {text}");
 }
 
+/// What a heading says of a field is hidden with it, and with whatever is around it.
+#[test]
+fn headings() {
+    let pick = "request.postData.mimeType == r\"^application/x-www-form-urlencoded\"";
+    let headings = |query: &str| -> Vec<String> {
+        let (item, _) = item("http-bodies", pick, query);
+        let sections = item["representation"]["request"].as_array().unwrap();
+        sections.iter().map(|section| section["title"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(headings("").contains(&"POST Data (application/x-www-form-urlencoded)".to_owned()));
+    for query in [
+        "redact(\"request.postData.mimeType\")",
+        "redact(\"request.postData\")",
+        "redact(\"request\")",
+        "redact(\"..mimeType\")",
+    ] {
+        assert!(headings(query).contains(&"POST Data ([REDACTED])".to_owned()), "{query}");
+    }
+    assert!(
+        headings("redact(\"request.url\")")
+            .contains(&"POST Data (application/x-www-form-urlencoded)".to_owned())
+    );
+}
+
 #[test]
 fn bodies() {
     let body = |item: &Value, half: &str, title: &str| {
@@ -107,8 +131,7 @@ fn bodies() {
     // Inside an encoded document: the same text in both, still base64.
     let scratch = support::Scratch::new();
     let mix = support::traffic::Mix { connections: 1, requests: 1, questions: 0, seed: 1 };
-    let capture = support::traffic::capture(&mix).pcap(support::pcap::Endian::Little, false);
-    let input = worker::Input::File(scratch.file("one.pcap", &capture));
+    let input = worker::Input::File(scratch.mix(&mix));
     let entries = worker::entries(input, &worker::Limits::default()).unwrap();
     let filter =
         kfl::Filter::new("redact(\"response.content.text.json().lines[0].article\")", &api::options(0))

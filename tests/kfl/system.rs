@@ -1,18 +1,14 @@
 //! A hundred clients with a hundred queries on one hub, before and while a capture is read: each gets what `dissect`
 //! prints for its query.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use futures_util::{FutureExt, SinkExt, StreamExt, future::join_all};
 use serde_json::Value;
-use support::{
-    Scratch,
-    pcap::Endian,
-    traffic::{Mix, capture},
-};
+use support::{Scratch, engine, traffic::Mix};
 use tokio::{net::TcpStream, sync::watch, time::timeout};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
-use worker::{DissectConfig, Input, Limits, Output, SourceConfig};
+use worker::{Input, SourceConfig};
 
 const CLIENTS: usize = 100;
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -51,25 +47,15 @@ fn queries() -> Vec<String> {
 }
 
 /// What `kubeshark dissect --kfl` prints.
-fn printed(input: &Input, query: &str) -> Vec<Value> {
-    let config = DissectConfig {
-        inputs: vec![input.clone()],
-        filter: kfl::Filter::new(query, &api::options(0)).unwrap(),
-        output: Output::Ndjson,
-        threads: 1,
-        bpf: None,
-        limits: Limits::default(),
-        stop: std::sync::Arc::default(),
-    };
-    let mut out = Vec::new();
-    let (_, result) = worker::dissect(&config, &mut out, &|_| {});
+fn printed(file: &Path, query: &str) -> Vec<Value> {
+    let (text, _, result) = engine::print(file, query, 1);
     result.unwrap();
-    out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(placeless).collect()
+    text.lines().map(placeless).collect()
 }
 
 /// An entry without what says where it was captured.
-fn placeless(text: &[u8]) -> Value {
-    let mut entry: Value = serde_json::from_slice(text).unwrap();
+fn placeless(text: &str) -> Value {
+    let mut entry: Value = serde_json::from_str(text).unwrap();
     for key in ["id", "node", "worker"] {
         entry.as_object_mut().unwrap().remove(key);
     }
@@ -91,7 +77,7 @@ async fn receive(mut socket: Socket, expected: usize, mut all_done: watch::Recei
         let more = entries.len() < expected;
         tokio::select! {
             message = timeout(PATIENCE, socket.next()) => match message {
-                Ok(Some(Ok(Message::Text(text)))) => entries.push(placeless(text.as_bytes())),
+                Ok(Some(Ok(Message::Text(text)))) => entries.push(placeless(&text)),
                 Ok(Some(Ok(Message::Ping(_)))) => {}
                 other => panic!("{} of {expected} entries, then {other:?}", entries.len()),
             },
@@ -109,9 +95,9 @@ async fn receive(mut socket: Socket, expected: usize, mut all_done: watch::Recei
 async fn a_hundred_clients_get_what_dissect_prints() {
     let scratch = Scratch::new();
     let mix = Mix { connections: 150, requests: 10, questions: 400, seed: 7 };
-    let input = Input::File(scratch.file("input.pcap", &capture(&mix).pcap(Endian::Little, false)));
+    let file = scratch.mix(&mix);
     let queries = queries();
-    let expected: Vec<Vec<Value>> = queries.iter().map(|query| printed(&input, query)).collect();
+    let expected: Vec<Vec<Value>> = queries.iter().map(|query| printed(&file, query)).collect();
     assert_eq!(expected[0].len(), 1_900);
     let silent: Vec<_> = (0..14).filter(|at| expected[*at].is_empty()).map(|at| &queries[at]).collect();
     assert_eq!(silent, ["nothing.at.all"]);
@@ -137,10 +123,8 @@ async fn a_hundred_clients_get_what_dissect_prints() {
     for pair in queries.iter().zip(&expected).step_by(2) {
         clients.push(watch(pair, connect(hub.address, pair.0).await));
     }
-    let worker =
-        worker::start(worker::Config { listen, ..worker::Config::new(vec![SourceConfig::new(input)]) })
-            .await
-            .unwrap();
+    let source = SourceConfig::new(Input::File(file));
+    let worker = worker::start(worker::Config { listen, ..worker::Config::new(vec![source]) }).await.unwrap();
     for pair in queries.iter().zip(&expected).skip(1).step_by(2) {
         clients.push(watch(pair, connect(hub.address, pair.0).await));
     }

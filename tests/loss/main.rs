@@ -3,38 +3,30 @@
 
 #![expect(clippy::print_stdout, reason = "the test runner shows it")]
 
-use std::{collections::HashMap, fs, path::Path, process::Command, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs,
+    path::Path,
+    time::Duration,
+};
 
+use flow::{Direction, Transport};
 use serde_json::Value;
 use support::{
-    Scratch, engine, impair,
+    Scratch, engine, flows, impair, namespace,
     pcap::{Capture, Endian},
     program,
 };
 
+const PROGRAMS: [&str; 9] =
+    ["unshare", "nsenter", "ip", "nginx", "wrk", "dnsmasq", "dnsperf", "tcpdump", "curl"];
+
 /// Runs the traffic; the reason where that can't be.
 fn traffic(directory: &Path) -> Result<(), String> {
-    let is_there = |name: &&str| {
-        Command::new("sh")
-            .args(["-c", &format!("command -v {name}")])
-            .output()
-            .is_ok_and(|it| it.status.success())
-    };
-    let needed = ["nginx", "wrk", "dnsmasq", "dnsperf", "tcpdump", "ip", "nsenter", "curl"];
-    let missing: Vec<_> = needed.iter().filter(|name| !is_there(name)).copied().collect();
-    if !missing.is_empty() {
-        return Err(format!("{} not installed", missing.join(", ")));
-    }
-    let options = ["--net", "--pid", "--fork", "--kill-child", "--mount-proc"];
-    let may =
-        Command::new("unshare").args(options).arg("true").output().is_ok_and(|ran| ran.status.success());
-    if !may {
-        return Err("network namespaces may not be made here".into());
-    }
-    let mut command = Command::new("unshare");
-    command.args(options).arg("bash").arg(support::root().join("tests/loss/traffic.sh"));
+    let mut command = namespace::command(&["--net", "--pid", "--fork", "--kill-child", "--mount-proc"])?;
+    command.arg("bash").arg(support::root().join("tests/loss/traffic.sh"));
     command.args([Path::new(env!("CARGO_BIN_EXE_kubeshark")), directory]);
-    let ran = program::run(&mut command, b"", Duration::from_mins(1));
+    let ran = program::run(&mut command, b"", Duration::from_mins(5));
     assert_eq!(ran.code, Some(0), "{}{}", String::from_utf8_lossy(&ran.stdout), ran.stderr);
     Ok(())
 }
@@ -58,21 +50,36 @@ fn whole<'a>(entries: &'a [Value], protocol: &'a str) -> impl Iterator<Item = &'
     entries.iter().filter(is_whole)
 }
 
-/// What tells an entry from all others, and what it says.
-fn told(entry: &Value) -> (String, String) {
-    if entry["protocol"]["name"] == "dns" {
-        let name = entry["request"]["questions"][0]["name"].to_string();
-        return (name, format!("{} {}", entry["response"]["code"], entry["response"]["answers"]));
+/// What tells a request from all others: its URL, or the name that it asks for.
+fn name(entry: &Value) -> String {
+    if entry["protocol"]["name"] == "http" {
+        return entry["request"]["url"].to_string();
     }
-    (entry["request"]["url"].to_string(), engine::line(entry))
+    let asked = &entry["request"]["questions"][0]["name"];
+    // The answer to a question that was lost.
+    if asked.is_null() { entry["response"]["answers"][0]["name"].to_string() } else { asked.to_string() }
+}
+
+/// All that an entry says of what was exchanged.
+fn told(entry: &Value) -> String {
+    let end = |key: &str| format!("{}:{}", entry[key]["ip"], entry[key]["port"]);
+    format!("{} {} {} {}", end("src"), end("dst"), entry["request"], entry["response"])
+}
+
+/// The names that the entries of a protocol have.
+fn names(entries: &[Value], protocol: &str) -> BTreeSet<String> {
+    entries.iter().filter(|entry| entry["protocol"]["name"] == protocol).map(name).collect()
 }
 
 #[test]
 fn live_traffic_is_shown_and_impaired_traffic_is_not_made_up() {
     let scratch = Scratch::new();
     let directory = scratch.path();
+    if !program::installed("loss and disorder", &PROGRAMS) {
+        return;
+    }
     if let Err(reason) = traffic(directory) {
-        return program::note(&format!("loss: not run, {reason}"));
+        return program::missing(&format!("loss and disorder: not run, {reason}"));
     }
     let lines = read(&directory.join("access.log")).lines().count();
     let report = read(&directory.join("dnsperf.out"));
@@ -93,35 +100,56 @@ fn live_traffic_is_shown_and_impaired_traffic_is_not_made_up() {
     assert_eq!((http, dns), (lines, asked), "the capture that tcpdump wrote");
     assert_eq!(paired, (lines + asked) as u64, "captured live; packets dropped: {lost}\n{metrics}");
 
-    for seed in 1..=3 {
-        impaired(&capture, &entries, lines + asked, seed);
+    assert_eq!((names(&entries, "http").len(), names(&entries, "dns").len()), (lines, asked), "no two alike");
+    for seed in 1..=support::number("KUBESHARK_SEEDS", 3) {
+        impaired(&capture, &entries, seed);
     }
 }
 
-fn impaired(capture: &Capture, entries: &[Value], requests: usize, seed: u64) {
-    let unimpaired: HashMap<String, String> = entries.iter().map(told).collect();
+fn impaired(capture: &Capture, unimpaired: &[Value], seed: u64) {
     let (worse, changes) = impair::impair(capture, seed);
-    let (entries, report, result) = engine::dissect(&worse.pcap(Endian::Little, true));
+    let (entries, _, result) = engine::dissect(&worse.pcap(Endian::Little, true));
     result.expect("a readable capture");
-    let gaps = report.ledger.flow.gaps;
-    // A datagram that is lost leaves no trace.
-    let found = entries.len() as u64 + gaps + changes.lost_datagrams;
+
+    let as_it_was: HashMap<String, String> =
+        unimpaired.iter().map(|entry| (name(entry), told(entry))).collect();
     let unflagged: Vec<_> = entries.iter().filter(|entry| engine::flags(entry).is_empty()).collect();
-    let wrong: Vec<_> = unflagged
-        .iter()
-        .filter(|entry| {
-            let (name, says) = told(entry);
-            unimpaired.get(&name) != Some(&says)
-        })
-        .map(|entry| engine::line(entry))
-        .collect();
+    let differs = |entry: &&&Value| as_it_was.get(&name(entry)) != Some(&told(entry));
+    let wrong: Vec<_> = unflagged.iter().filter(differs).map(|entry| engine::line(entry)).collect();
+
+    // A request that is not shown lies in a gap that could hold one.
+    let unseen = names(unimpaired, "http").difference(&names(&entries, "http")).count() as u64;
+    let shortest = unimpaired.iter().filter(|entry| entry["protocol"]["name"] == "http");
+    let shortest = shortest.filter_map(|entry| entry["requestSize"].as_u64()).min().expect("a request");
+    let flows = flows::read(&worse, |_| ());
+    let streams = flows.iter().filter(|told| told.opening.key.transport == Transport::Tcp);
+    let gaps: Vec<_> = streams.flat_map(|told| told.half(Direction::ToServer).gaps.iter().copied()).collect();
+    let room: u64 = gaps.iter().map(|gap| gap / shortest).sum();
+
+    // A datagram leaves no gap: what is not shown was lost on both ways, and nothing else is.
+    let (lost, _, _) = engine::dissect(&changes.lost.pcap(Endian::Little, true));
+    let lost: Vec<_> = whole(&lost, "dns").cloned().collect();
+    let lost = names(&lost, "dns");
+    let (questions, shown) = (names(unimpaired, "dns"), names(&entries, "dns"));
+    let not_shown: BTreeSet<_> = questions.difference(&shown).cloned().collect();
+
     println!(
-        "seed {seed}: {changes:?}; {} entries, {} of them unflagged, {gaps} gaps, {} wrong",
+        "seed {seed}: {} lost, {} late, {} doubled; {} entries, {} of them unflagged, {} of these wrong; of {} requests \
+         {unseen} not shown, room for {room} in {} gaps; of {} questions {} not shown, {} lost both ways",
+        changes.lost.frames.len(),
+        changes.moved,
+        changes.doubled,
         entries.len(),
         unflagged.len(),
-        wrong.len()
+        wrong.len(),
+        names(unimpaired, "http").len(),
+        gaps.len(),
+        questions.len(),
+        not_shown.len(),
+        lost.len(),
     );
     assert!(wrong.is_empty(), "unflagged, and not as they were: {:?}", &wrong[..wrong.len().min(5)]);
-    assert!(found >= requests as u64, "{found} entries and gaps of {requests} requests");
-    assert!(unflagged.len() * 10 > requests * 8, "most of it must still be there");
+    assert!(unseen <= room, "{unseen} requests are not shown, and the gaps have room for {room}");
+    assert_eq!(not_shown, lost, "questions that are not shown, and that nobody could see");
+    assert!(unflagged.len() * 10 > unimpaired.len() * 8, "most of it must still be there");
 }

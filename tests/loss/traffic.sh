@@ -3,6 +3,7 @@
 # usage, in a network and PID namespace of its own: traffic.sh KUBESHARK DIRECTORY
 set -euo pipefail
 kubeshark=$1 dir=$2
+PATH=$PATH:/usr/sbin:/sbin
 ip link set lo up
 unshare --net sleep 300 &
 client=$!

@@ -19,7 +19,7 @@ fn at(address: &str, limits: Limits) -> Outlets {
 
 fn bucket(name: &str, secret: &str) -> S3Bucket {
     let keys = AwsKeys { id: S3::KEY_ID.into(), secret: secret.into(), session: None };
-    S3Bucket { region: "us-east-1".into(), bucket: name.into(), keys: Some(keys) }
+    S3Bucket { region: S3::REGION.into(), bucket: name.into(), keys: Some(keys) }
 }
 
 fn put(outlets: &Outlets, key: &str, path: &Path) -> Result<String, Error> {

@@ -35,7 +35,7 @@ fn quick() -> Limits {
 
 /// The same, for servers that say nothing.
 fn impatient() -> Limits {
-    Limits { request: Duration::from_millis(300), attempts: 2, ..quick() }
+    Limits { request: Duration::from_secs(1), attempts: 2, ..quick() }
 }
 
 /// Clients with these endpoints.

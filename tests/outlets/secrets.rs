@@ -29,6 +29,8 @@ const SECRETS: &[&str] = &[
     "hunter2word",
     "dTpodW50ZXIyd29yZA",
     "PRIVATE KEY",
+    // How a token of Google's begins.
+    "eyJ",
 ];
 
 /// Answers with all that it was sent, as each service words its errors.

@@ -177,10 +177,13 @@ fn new_flows_are_shed_whole_before_all_are_torn() {
     if !may_capture() {
         return missing("overload: not run (it needs root or cap_net_raw)");
     }
+    if !program::installed("overload", &["unshare", "ip", "python3"]) {
+        return;
+    }
     let scratch = Scratch::new();
     let (_namespace, tap) = match setting(scratch.path()) {
         Ok(setting) => setting,
-        Err(reason) => return program::note(&format!("overload: not run, {reason}")),
+        Err(reason) => return missing(&format!("overload: not run, {reason}")),
     };
     let status: Value = serde_json::from_str(&get(&tap.hub, "/api/status", &[]).1).expect("JSON");
     let address = status["workers"][0]["address"].as_str().expect("a worker").to_owned();

@@ -113,7 +113,8 @@ fn every_protocol_is_whole() {
             library.contains(&format!("{name}::SPEC")) && !table.is_empty(),
             "{name} is not in DISSECTORS"
         );
-        assert!(directory.join("tests.rs").is_file(), "{name} has no tests.rs");
+        let tests = ["tests.rs", "tests/mod.rs"].map(|file| directory.join(file));
+        assert!(tests.iter().any(|file| file.is_file()), "{name} has no tests.rs");
         assert!(documents.contains(&name), "{name} has no line in docs/");
         let spoken = name.trim_end_matches(|c: char| c.is_ascii_digit());
         assert!(seen.contains(spoken), "no capture speaks {name}");
@@ -202,13 +203,14 @@ fn limits_are_documented_as_they_are() {
         ("flow", format!("{:?}", flow::Limits::default())),
         ("dissect", format!("{:?}", dissect::Limits::default())),
         ("worker::Store", format!("{:?}", worker::StoreLimits::default())),
+        ("worker::Packet", format!("{:?}", worker::PacketLimits::default())),
         ("hub", format!("{:?}", hub::Limits::default())),
     ] {
         let mut are = BTreeMap::new();
         bounds(&printed, "", &mut are);
         assert!(are.len() >= 2, "{printed}");
-        let heading =
-            if name.ends_with("Store") { format!("`{name}Limits`") } else { format!("`{name}::Limits`") };
+        let inner = name.contains("::");
+        let heading = if inner { format!("`{name}Limits`") } else { format!("`{name}::Limits`") };
         let told: BTreeMap<_, _> = table(&document, &heading)
             .into_iter()
             .map(|(limit, value)| {

@@ -6,26 +6,7 @@ mod compare;
 use std::{collections::BTreeMap, fmt::Write};
 
 use compare::{Answer, Protocol};
-use support::{captures, corpus, engine, program};
-
-/// A difference that is understood: a row of `docs/correctness.md`.
-struct Known {
-    file: String,
-    what: String,
-    /// What we say is right, or as good as what the truth says.
-    ours: bool,
-}
-
-fn known() -> Vec<Known> {
-    let text =
-        std::fs::read_to_string(support::root().join("docs/correctness.md")).expect("docs/correctness.md");
-    let row = |row: &str| {
-        let mut cells = row.split('|').map(|cell| cell.trim().trim_matches('`').to_owned());
-        let (file, what, who) = (cells.next()?, cells.next()?, cells.next()?);
-        Some(Known { file, what, ours: who != "the truth" })
-    };
-    text.lines().filter_map(|line| line.strip_prefix("| `")).filter_map(row).collect()
-}
+use support::{captures, corpus, engine};
 
 /// The share of transactions that must be right.
 const ENOUGH: f64 = 0.995;
@@ -41,7 +22,7 @@ struct Total {
 #[test]
 fn the_corpus_reads_as_others_read_it() {
     let Some(folder) = corpus::folder("truth") else { return };
-    let mut known = known();
+    let mut known = corpus::known(&Protocol::ALL.map(Protocol::name));
     let (mut totals, mut told) = (BTreeMap::<&str, Total>::new(), String::new());
     for (file, truth) in corpus::captures(&folder) {
         let name = captures::name_of(&file);
@@ -80,7 +61,7 @@ fn the_corpus_reads_as_others_read_it() {
     println!("HTTP/1, orphaned responses and DNS: {right:.4} right");
     assert!(right >= ENOUGH, "{right:.4} of HTTP/1 and DNS is right");
     assert!(told.is_empty(), "differences that docs/correctness.md does not explain:\n{told}");
-    for Known { file, what, .. } in known {
-        program::note(&format!("docs/correctness.md explains a difference that is no more: {file} {what}"));
+    for corpus::Known { file, what, .. } in known {
+        assert!(!folder.join(&file).is_file(), "docs/correctness.md explains what is no more: {file} {what}");
     }
 }

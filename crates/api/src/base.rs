@@ -130,7 +130,12 @@ fn hide_in_section(view: &View<'_>, section: Section) -> Section {
         return section;
     }
     match section {
-        Section::Table { title, rows } => {
+        Section::Table { title, detail, rows } => {
+            let detail = detail.map(|(text, selector)| match view.shown(&selector) {
+                Shown::Same => (text, selector),
+                Shown::As(hidden) => (hidden, selector),
+                Shown::Gone => (REDACTED.to_owned(), selector),
+            });
             let mut kept: Vec<Row> = Vec::with_capacity(rows.len());
             for row in rows {
                 let row = match view.shown(&row.selector) {
@@ -143,7 +148,7 @@ fn hide_in_section(view: &View<'_>, section: Section) -> Section {
                     kept.push(row);
                 }
             }
-            Section::Table { title, rows: kept }
+            Section::Table { title, detail, rows: kept }
         }
         Section::Body { title, encoding, mime_type, selector, text } => {
             let named = Path::parse(&selector).map(|path| path.sibling("mimeType"));
@@ -167,7 +172,11 @@ fn hide_in_section(view: &View<'_>, section: Section) -> Section {
 
 fn written(section: Section) -> serde_json::Value {
     match section {
-        Section::Table { title, rows } => {
+        Section::Table { title, detail, rows } => {
+            let title = match detail {
+                Some((detail, _)) => format!("{title} ({detail})"),
+                None => title,
+            };
             let rows: Vec<_> = rows.into_iter().map(|Row { name, value, selector }| serde_json::json!({ "name": name, "selector": selector, "value": value })).collect();
             serde_json::json!({ "data": serde_json::Value::from(rows).to_string(), "title": title, "type": "table" })
         }

@@ -182,7 +182,7 @@ impl Entry {
 }
 
 fn half(payload: Option<&dyn Payload>) -> Value<'_> {
-    payload.map_or(Value::Null, |payload| Value::record(payload.as_record()))
+    payload.map_or(Value::Null, |payload| Value::record(payload))
 }
 
 kfl::record! {

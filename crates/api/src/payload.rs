@@ -16,9 +16,6 @@ pub trait Payload: Record + Any + fmt::Debug + Send + Sync {
 
     /// The same half as tables and bodies for a person to read.
     fn sections(&self) -> Vec<Section>;
-
-    /// The record that it is.
-    fn as_record(&self) -> &dyn Record;
 }
 
 /// The parts of an entry's one-line form that come from its protocol; what is empty is left out.
@@ -45,6 +42,8 @@ pub enum Section {
     Table {
         /// Its heading.
         title: String,
+        /// What the heading says in parentheses, and the filter's path to it.
+        detail: Option<(String, String)>,
         /// Its rows.
         rows: Vec<Row>,
     },
@@ -61,6 +60,13 @@ pub enum Section {
         /// The text.
         text: String,
     },
+}
+
+impl Section {
+    /// A table under a plain heading.
+    pub fn table(title: impl Into<String>, rows: Vec<Row>) -> Self {
+        Section::Table { title: title.into(), detail: None, rows }
+    }
 }
 
 /// A row of a table.

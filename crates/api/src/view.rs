@@ -1,4 +1,4 @@
-//! An entry as a query lets it be seen: whole, or with what `redact` hides.
+//! An entry as a query lets it be seen: whole, or with what `redact` hides; and as a script has changed it.
 
 use kfl::{Altered, Filter, Path, Record, Value};
 
@@ -7,20 +7,30 @@ use crate::{Entry, write_record};
 /// An entry and what is hidden of it. Every form of an entry is written from this.
 pub struct View<'a> {
     entry: &'a Entry,
+    /// The entry with what is hidden of it.
     altered: Option<Altered<'a>>,
+    /// What a script made of the entry, with the same hidden.
+    changed: Option<Altered<'a>>,
 }
 
 impl<'a> View<'a> {
     /// The whole entry.
     pub fn whole(entry: &'a Entry) -> Self {
-        Self { entry, altered: None }
+        Self { entry, altered: None, changed: None }
     }
 
     /// The entry as this filter gives it.
     pub fn through(filter: &'a Filter, entry: &'a Entry) -> Self {
         let altered =
             filter.alters().then(|| filter.altered(entry)).filter(|altered| !altered.is_unaltered());
-        Self { entry, altered }
+        Self { entry, altered, changed: None }
+    }
+
+    /// The entry as a script has changed it, and as this filter gives that. What the filter hides stays hidden, and
+    /// what a summary says is still that of the entry.
+    pub fn changed(filter: &'a Filter, entry: &'a Entry, by_script: &'a serde_json::Value) -> Self {
+        let changed = filter.altered(entry).likewise(by_script);
+        Self { changed: Some(changed), ..Self::through(filter, entry) }
     }
 
     /// The entry below, nothing hidden.
@@ -32,6 +42,7 @@ impl<'a> View<'a> {
         self.altered.is_some()
     }
 
+    /// The entry, less what is hidden.
     fn record(&self) -> &dyn Record {
         match &self.altered {
             Some(altered) => altered,
@@ -39,8 +50,16 @@ impl<'a> View<'a> {
         }
     }
 
+    /// What is written: the entry, or what a script made of it.
+    fn written(&self) -> &dyn Record {
+        match &self.changed {
+            Some(changed) => changed,
+            None => self.record(),
+        }
+    }
+
     pub(crate) fn get(&self, key: &str) -> Option<Value<'_>> {
-        self.record().get(key)
+        self.written().get(key)
     }
 
     /// What is to be seen of the field at this selector.
@@ -78,5 +97,5 @@ pub(crate) enum Shown {
 
 /// Appends the full entry.
 pub fn write_full(out: &mut Vec<u8>, view: &View<'_>) {
-    write_record(out, view.record());
+    write_record(out, view.written());
 }

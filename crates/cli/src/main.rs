@@ -2,12 +2,14 @@
 //!
 //! One file per subcommand in `commands/`. The worker and the hub are two of them.
 
+mod asking;
 mod capturing;
 mod commands;
 mod exit;
 mod ledger;
 mod logging;
 mod query;
+mod scripts;
 mod serving;
 
 use std::process::ExitCode;
@@ -49,6 +51,9 @@ enum Command {
     Dissect(commands::dissect::Args),
     Worker(commands::worker::Args),
     Hub(commands::hub::Args),
+    Scripts(commands::scripts::Args),
+    Console(commands::console::Args),
+    ScriptHost(commands::script_host::Args),
     Kfl(commands::kfl::Args),
     Version(commands::version::Args),
     Completions(commands::completions::Args),
@@ -67,6 +72,9 @@ fn run(command: Command) -> Outcome {
         Command::Dissect(args) => commands::dissect::run(args),
         Command::Worker(args) => commands::worker::run(args),
         Command::Hub(args) => commands::hub::run(args),
+        Command::Scripts(args) => commands::scripts::run(args),
+        Command::Console(args) => commands::console::run(args),
+        Command::ScriptHost(args) => commands::script_host::run(&args),
         Command::Kfl(args) => commands::kfl::run(&args),
         Command::Version(args) => commands::version::run(&args),
         Command::Completions(args) => commands::completions::run(&args),

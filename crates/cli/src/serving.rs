@@ -16,6 +16,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::{Failure, INTERRUPTED, Outcome};
 
+/// Where a hub serves unless it is told otherwise, and the variable that tells it.
+pub(crate) const HUB: (&str, &str) = ("127.0.0.1:8899", "KUBESHARK_HUB_LISTEN");
+
+/// Where a worker serves unless it is told otherwise, and the variable that tells it.
+pub(crate) const WORKER: (&str, &str) = ("127.0.0.1:30001", "KUBESHARK_WORKER_LISTEN");
+
 /// The names under which a server may be asked.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Serving")]

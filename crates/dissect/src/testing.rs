@@ -136,7 +136,7 @@ impl Outcome {
 }
 
 fn show(transaction: &Transaction) -> Value {
-    let half = |half: &Option<Half>| half.as_ref().map(|half| record(half.payload.as_record()));
+    let half = |half: &Option<Half>| half.as_ref().map(|half| record(&*half.payload));
     let size = |half: &Option<Half>| half.as_ref().map(|half| half.size);
     let span =
         |half: &Option<Half>| half.as_ref().map(|half| [half.first.0 / 1_000_000, half.last.0 / 1_000_000]);

@@ -1,6 +1,8 @@
 //! What a hub is told before it starts.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use crate::scripts::source::SourceConfig;
 
 /// Everything that a hub is told.
 #[derive(Clone, Debug)]
@@ -9,6 +11,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Its workers, each `host:port`; one that is named twice counts once.
     pub workers: Vec<String>,
+    /// Where scripts and their variables come from, besides requests.
+    pub scripts: SourceConfig,
+    /// Our own program, which parses and runs scripts as `script-host`. Without it no script is parsed, nor run here.
+    pub script_host: Option<PathBuf>,
     /// Names beside `localhost` and loopback addresses under which it may be called.
     pub allowed_hosts: Vec<String>,
     /// Its bounds.
@@ -20,6 +26,8 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8899)),
             workers: Vec::new(),
+            scripts: SourceConfig::default(),
+            script_host: None,
             allowed_hosts: Vec::new(),
             limits: Limits::default(),
         }
@@ -56,6 +64,18 @@ pub struct Limits {
     pub redial: (Duration, Duration),
     /// Largest frame of entries that a worker may send, and largest answer to a request, in bytes.
     pub message_bytes: usize,
+    /// Most scripts.
+    pub scripts: usize,
+    /// Longest script, in bytes.
+    pub script_bytes: usize,
+    /// Most bytes of all scripts together.
+    pub scripts_bytes: usize,
+    /// Most bytes of the variables of scripts, as JSON.
+    pub env_bytes: usize,
+    /// Most bytes of console lines that are kept for those who follow them.
+    pub console_bytes: usize,
+    /// Most followers of the console at a time.
+    pub console_sessions: usize,
 }
 
 impl Default for Limits {
@@ -71,6 +91,12 @@ impl Default for Limits {
             answer_timeout: Duration::from_secs(5),
             redial: (Duration::from_millis(100), Duration::from_secs(5)),
             message_bytes: 64 * 1024 * 1024,
+            scripts: 256,
+            script_bytes: 1024 * 1024,
+            scripts_bytes: 4 * 1024 * 1024,
+            env_bytes: 1024 * 1024,
+            console_bytes: 2 * 1024 * 1024,
+            console_sessions: 64,
         }
     }
 }

@@ -9,7 +9,8 @@
 //!    once, checked to be UTF-8 once, and shared by all watchers.
 //! 4. `queue/` is one watcher's bounded queue: it merges what the workers' stores hold, oldest first and paced by
 //!    credit, so that nothing is lost; what is live and does not fit is dropped for this watcher alone, and counted.
-//! 5. `routes/` serves watchers (the session itself is `web::watch`), single items and the hub's own state.
+//! 5. `scripts/` keeps the users' scripts and hands them to every worker; what they write comes together there.
+//! 6. `routes/` serves watchers (the session itself is `web::watch`), single items and the hub's own state.
 //!
 //! ```text
 //!  worker ══frames══▶ link ─▶ fanout ─┬▶ queue ─▶ session ══▶ watcher
@@ -22,6 +23,7 @@ mod fanout;
 mod metrics;
 mod queue;
 mod routes;
+mod scripts;
 mod workers;
 
 use std::{
@@ -37,8 +39,9 @@ use tracing::{info, warn};
 use web::{Hosts, Trigger};
 
 pub use config::{Config, Limits, WorkerAddressError};
+pub use scripts::source;
 
-use crate::{fanout::Fanout, routes::Hub};
+use crate::{fanout::Fanout, routes::Hub, scripts::Scripts, workers::Near};
 
 /// Why a hub does not run.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +49,9 @@ pub enum Error {
     /// A worker's address is wrong.
     #[error(transparent)]
     Worker(#[from] WorkerAddressError),
+    /// Its scripts cannot be read.
+    #[error(transparent)]
+    Scripts(#[from] source::SourceError),
     /// It cannot listen.
     #[error(transparent)]
     Bind(#[from] web::BindError),
@@ -66,8 +72,13 @@ pub struct Running {
 
 /// Starts a hub; it listens when this returns.
 pub async fn start(config: Config) -> Result<Running, Error> {
-    let Config { listen, workers, allowed_hosts, limits } = config;
+    let Config { listen, workers, scripts: from, script_host, allowed_hosts, limits } = config;
     let workers = workers::parse(&workers)?;
+    let (sources, read) = source::Sources::open(from)?;
+    let scripts = Arc::new(Scripts::new(&limits, script_host));
+    let theirs = Arc::clone(&scripts);
+    // A script that cannot be taken is told of; a panic is a bug, of which the hub need not die.
+    drop(tokio::task::spawn_blocking(move || theirs.apply(read)).await);
     let listener = web::bind(listen).await?;
     let address = listener.local_addr().map_err(Error::Server)?;
     if workers.is_empty() {
@@ -76,10 +87,13 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let fanout = Arc::new(Fanout::new(workers, &limits));
     let mut links = JoinSet::new();
     for worker in fanout.workers() {
-        links.spawn(workers::run(Arc::clone(worker), Arc::clone(&fanout), limits.clone()));
+        let near =
+            Near { fanout: Arc::clone(&fanout), scripts: Arc::clone(&scripts), limits: limits.clone() };
+        links.spawn(workers::run(Arc::clone(worker), near));
     }
+    links.spawn(scripts::follow(Arc::clone(&scripts), sources));
     let (trigger, shutdown) = web::shutdown();
-    let hub = Hub { fanout, address, started: SystemTime::now(), limits };
+    let hub = Hub { fanout, scripts, address, started: SystemTime::now(), limits };
     let router = routes::router(hub, Hosts::new(allowed_hosts), shutdown.clone());
     let server = tokio::spawn(web::serve(listener, router, shutdown));
     info!(%address, "The hub listens");

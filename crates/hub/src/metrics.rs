@@ -34,6 +34,22 @@ impl Report for Health {
         out.gauge("kubeshark_hub_queued_bytes", "Bytes that wait for watchers.").is(waiting);
         out.counter("kubeshark_hub_delivered_total", "Entries that were sent to watchers.").is(counts.taken);
         out.counter("kubeshark_hub_lost_total", "Entries that watchers will never get.").is(counts.lost);
+        let (lines, lost) = self.0.scripts.console.counts();
+        out.gauge("kubeshark_hub_scripts", "Scripts that are kept.").is(self.0.scripts.list().len());
+        out.counter("kubeshark_hub_console_lines_total", "Lines that scripts wrote.").is(lines);
+        out.counter("kubeshark_hub_console_lost_total", "Lines of scripts that workers had to drop.")
+            .is(lost);
+        if let Some(actions) = &self.0.scripts.actions {
+            let stats = actions.stats();
+            out.counter(
+                "kubeshark_hub_script_restarts_total",
+                "How often the hub's script host was started again.",
+            )
+            .is(stats.restarts);
+            out.counter("kubeshark_hub_actions_unheard_total", "Calls of hub.action that no script heard.")
+                .is(actions.unheard());
+            out.append(&stats.metrics);
+        }
         let mut connected = out.gauge("kubeshark_hub_worker_connected", "Whether the worker is connected.");
         for worker in fanout.workers() {
             connected = connected.with(&[("worker", &worker.address)], u8::from(worker.is_connected()));

@@ -3,11 +3,11 @@
 
 use crate::{
     ast::{Expr, Kind, Operator, Part, Selector, literal_value},
+    code::Code,
     document::Format,
     error::Fault,
     functions, parser,
     path::{self, Step},
-    plain,
     program::{Inside, Node, Selection, Test, compare},
     regexes::Regexes,
     schema::Schema,
@@ -39,15 +39,18 @@ impl<'a> Options<'a> {
     }
 }
 
-/// A spelling of the language.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// A spelling of the language. Its name is `v1`, `v2`, or nothing for either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub enum Language {
     /// KFL as of 2023 where a text makes sense as that, else KFL2 where it makes sense as that.
     #[default]
+    #[serde(rename = "")]
     Any,
     /// KFL as of 2023.
+    #[serde(rename = "v1")]
     V1,
     /// KFL2.
+    #[serde(rename = "v2")]
     V2,
 }
 
@@ -67,8 +70,8 @@ pub(crate) struct Compiled {
     pub(crate) limit: Option<u64>,
     pub(crate) alters: bool,
     pub(crate) reads: Reads,
-    /// The short way serves.
-    pub(crate) plain: bool,
+    /// The program as jumps, where that serves.
+    pub(crate) code: Option<Code>,
 }
 
 pub(crate) fn compile(expr: Option<&Expr>, options: &Options<'_>) -> Result<Compiled, Fault> {
@@ -78,9 +81,9 @@ pub(crate) fn compile(expr: Option<&Expr>, options: &Options<'_>) -> Result<Comp
     if let (Some(node), false) = (&mut program, compiler.alters) {
         cheap_first(node);
     }
-    let plain = program.as_ref().is_some_and(plain::is_plain);
+    let code = program.as_ref().and_then(Code::of);
     let reads = compiler.reads();
-    Ok(Compiled { program, limit: compiler.limit, alters: compiler.alters, reads, plain })
+    Ok(Compiled { program, limit: compiler.limit, alters: compiler.alters, reads, code })
 }
 
 pub(crate) struct Compiler<'o> {

@@ -2,12 +2,20 @@
 //!
 //! A name's number is made once, when a query is compiled. A type's names are known when *it* is compiled, and so a
 //! perfect hash of them is found then: to look a name up is a multiplication, a byte from a table, and one comparison.
+//! A query remembers where it found a name, so that mostly not even that is done.
+
+use std::{
+    fmt,
+    ops::Deref,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 /// A field's name and its number.
 #[derive(Debug, Clone, Copy)]
 pub struct Key<'k> {
     text: &'k str,
     code: u128,
+    fold: u64,
 }
 
 /// Names up to this length, in bytes, differ if and only if their numbers do.
@@ -17,12 +25,8 @@ impl<'k> Key<'k> {
     /// The key of a name.
     #[inline]
     pub const fn new(text: &'k str) -> Self {
-        Self { text, code: code(text) }
-    }
-
-    /// The key of a name whose number is known.
-    pub(crate) fn known(text: &'k str, code: u128) -> Self {
-        Self { text, code }
+        let code = code(text);
+        Self { text, code, fold: fold(code) }
     }
 
     /// The name.
@@ -51,6 +55,80 @@ pub(crate) const fn code(text: &str) -> u128 {
         index += 1;
     }
     (0xff << 120) | hash as u128
+}
+
+/// The number in the half of its bits, which finds the slot.
+const fn fold(code: u128) -> u64 {
+    (code as u64) ^ ((code >> 64) as u64).rotate_left(29)
+}
+
+/// A name in a query, its number made once.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Name {
+    code: u128,
+    text: Box<str>,
+    fold: u64,
+}
+
+impl Name {
+    #[inline]
+    pub(crate) fn key(&self) -> Key<'_> {
+        Key { text: &self.text, code: self.code, fold: self.fold }
+    }
+}
+
+impl From<&str> for Name {
+    fn from(text: &str) -> Self {
+        let code = code(text);
+        Name { code, fold: fold(code), text: text.into() }
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+/// One name of a way, and where it stands in the first type that had it.
+pub(crate) struct Hop {
+    name: Name,
+    /// The table of that type and the place in it, as [`Names::mark`] has them; 0 before. It is never changed again, so
+    /// that threads which meet different types do not write in turns.
+    seen: AtomicU64,
+}
+
+impl From<Name> for Hop {
+    fn from(name: Name) -> Self {
+        Hop { name, seen: AtomicU64::new(0) }
+    }
+}
+
+/// Names to go down by, one after the other: what a compiled query asks a record with.
+#[derive(Clone, Copy)]
+pub struct Way<'w>(pub(crate) &'w [Hop]);
+
+impl<'w> Way<'w> {
+    /// The first name, and the way behind it; `None` at the end.
+    #[inline]
+    pub fn split(self) -> Option<(Key<'w>, Way<'w>)> {
+        let (first, rest) = self.0.split_first()?;
+        Some((first.name.key(), Way(rest)))
+    }
+
+    /// Whether this is the end of the way.
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// The names of a type's fields. `SLOTS` is [`slots`] of `N`.
@@ -85,7 +163,7 @@ impl<const N: usize, const SLOTS: usize> Names<N, SLOTS> {
         loop {
             let (mut slots, mut index) = ([u8::MAX; SLOTS], 0);
             while index < N {
-                let slot = slot::<SLOTS>(codes[index], factor);
+                let slot = slot::<SLOTS>(fold(codes[index]), factor);
                 if slots[slot] != u8::MAX {
                     break;
                 }
@@ -99,10 +177,36 @@ impl<const N: usize, const SLOTS: usize> Names<N, SLOTS> {
         }
     }
 
+    /// The place of the first name of a way, and the way behind it; `None` where it is not one of them.
+    #[inline]
+    pub fn step<'w>(&'static self, way: Way<'w>) -> Option<(u8, Way<'w>)> {
+        let (hop, rest) = way.0.split_first()?;
+        let seen = hop.seen.load(Ordering::Relaxed);
+        let place = if seen & !0xff == self.mark(0) { seen as u8 } else { self.learn(hop)? };
+        Some((place, Way(rest)))
+    }
+
+    #[inline(never)]
+    fn learn(&'static self, hop: &Hop) -> Option<u8> {
+        let place = self.find(hop.name.key())?;
+        if hop.seen.load(Ordering::Relaxed) == 0 {
+            hop.seen.store(self.mark(place), Ordering::Relaxed);
+        }
+        Some(place)
+    }
+
+    /// This table, known by where it lies, and a place in it. The low four bits of the address are zero, since numbers of
+    /// sixteen bytes lie in the table, and no program has statics that differ only in the highest four.
+    #[inline]
+    fn mark(&'static self, place: u8) -> u64 {
+        const { assert!(align_of::<Self>() >= 16, "an address leaves room for a place") };
+        ((std::ptr::from_ref(self).addr() as u64) << 4) | u64::from(place)
+    }
+
     /// The place of a name; `None` where it is not one of them.
     #[inline]
     pub fn find(&self, key: Key<'_>) -> Option<u8> {
-        let place = *self.slots.get(slot::<SLOTS>(key.code, self.factor))?;
+        let place = *self.slots.get(slot::<SLOTS>(key.fold, self.factor))?;
         let same = *self.codes.get(usize::from(place))? == key.code;
         let exact = key.code >> 120 <= EXACT as u128;
         (same && (exact || self.texts.get(usize::from(place)) == Some(&key.text))).then_some(place)
@@ -110,9 +214,8 @@ impl<const N: usize, const SLOTS: usize> Names<N, SLOTS> {
 }
 
 #[inline]
-const fn slot<const SLOTS: usize>(code: u128, factor: u64) -> usize {
-    let folded = (code as u64) ^ ((code >> 64) as u64).rotate_left(29);
-    (folded.wrapping_mul(factor) >> (64 - SLOTS.ilog2())) as usize
+const fn slot<const SLOTS: usize>(fold: u64, factor: u64) -> usize {
+    (fold.wrapping_mul(factor) >> (64 - SLOTS.ilog2())) as usize
 }
 
 #[cfg(test)]
@@ -131,7 +234,7 @@ mod tests {
             assert_eq!(TABLE.find(Key::new(name)), None, "{name}");
         }
         // A name with the number of another, as FNV-1a may have it.
-        let impostor = Key::known("somethingElseSoLong", code("seventeenBytesIsX"));
+        let impostor = Key { text: "somethingElseSoLong", ..Key::new("seventeenBytesIsX") };
         assert_eq!(TABLE.find(impostor), None);
     }
 }

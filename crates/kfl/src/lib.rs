@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+mod ask;
 mod ast;
+mod check;
+mod code;
 mod compile;
 mod complete;
 mod document;
@@ -16,7 +19,6 @@ mod matcher;
 mod nearest;
 mod parser;
 mod path;
-mod plain;
 #[doc(hidden)]
 pub mod print;
 mod program;
@@ -27,19 +29,20 @@ mod schema;
 mod v2;
 mod value;
 
+pub use ask::{Answer, Ask};
 pub use compile::{Language, Options};
 pub use complete::{Completion, Suggestion, SuggestionKind, complete};
 pub use error::Error;
 pub use explain::{Explanation, Field, explain};
 pub use functions::{FUNCTIONS, Function};
-pub use key::Key;
+pub use key::{Key, Way};
 #[doc(hidden)]
 pub use key::{Names, slots};
 pub use lookup::Path;
 pub use matcher::Matcher;
 pub use nearest::nearest;
 pub use print::write_record;
-pub use record::{Lent, List, Record, Value};
+pub use record::{Lend, Lent, List, Record, Value, View};
 #[doc(hidden)]
 pub use record::{ascending, place};
 pub use redact::{Altered, REDACTED};
@@ -93,10 +96,10 @@ impl Filter {
     /// Whether the query lets this record through.
     pub fn matches(&self, record: &dyn Record) -> bool {
         match &self.spelling {
-            Spelling::First(compiled) => match &compiled.program {
-                Some(program) if compiled.plain => plain::truth(program, record).unwrap_or(false),
-                Some(program) => Run::new(record).truth(program).unwrap_or(false),
-                None => true,
+            Spelling::First(compiled) => match (&compiled.code, &compiled.program) {
+                (Some(code), _) => code.passes(record),
+                (None, Some(program)) => Run::new(record).truth(program).unwrap_or(false),
+                (None, None) => true,
             },
             Spelling::Second(program) => program.as_ref().is_none_or(|program| program.matches(record)),
         }

@@ -1,48 +1,13 @@
 //! Ways down into a record, and walking them without building anything.
 
 use crate::{
+    ask::{Answer, Ask},
     ast::{Part, literal_value},
-    key::{self, Key},
+    key::{Hop, Name, Way},
     limits,
-    record::{Lent, Record, Value},
+    record::{Record, Value},
 };
-use std::{
-    fmt,
-    ops::{ControlFlow, Deref},
-};
-
-/// A name in a query, its number made once.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Name {
-    text: Box<str>,
-    code: u128,
-}
-
-impl Name {
-    pub(crate) fn key(&self) -> Key<'_> {
-        Key::known(&self.text, self.code)
-    }
-}
-
-impl From<&str> for Name {
-    fn from(text: &str) -> Self {
-        Name { code: key::code(text), text: text.into() }
-    }
-}
-
-impl Deref for Name {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.text
-    }
-}
-
-impl fmt::Debug for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.text.fmt(f)
-    }
-}
+use std::ops::ControlFlow;
 
 /// One step down.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -82,28 +47,22 @@ pub(crate) fn steps(parts: &[Part]) -> Box<[Step]> {
         .collect()
 }
 
-/// What `judge` says of the only value that a path of names can lead to.
-#[inline]
-pub(crate) fn single<T>(
-    mut record: &dyn Record,
-    mut names: &[Step],
-    judge: impl FnOnce(&Value<'_>) -> T,
-) -> Option<T> {
-    while let [Step::Key(name), rest @ ..] = names {
-        // Looked at where it is: to move a value just written costs more than to find it.
-        let found = record.field(name.key());
-        match &found {
-            Some(last) if rest.is_empty() => return Some(judge(last)),
-            Some(Value::Record(Lent::Borrowed(next))) => (record, names) = (*next, rest),
-            Some(Value::Record(Lent::Made(made))) => return single_made(&**made, rest, judge),
-            _ => return None,
-        }
-    }
-    None
+/// The names of a path that has nothing else.
+pub(crate) fn names(steps: &[Step]) -> Option<Box<[Name]>> {
+    steps.iter().map(|step| if let Step::Key(name) = step { Some(name.clone()) } else { None }).collect()
 }
 
-fn single_made<T>(record: &dyn Record, names: &[Step], judge: impl FnOnce(&Value<'_>) -> T) -> Option<T> {
-    single(record, names, judge)
+/// The names as a way.
+pub(crate) fn way(names: &[Name]) -> Box<[Hop]> {
+    names.iter().cloned().map(Hop::from).collect()
+}
+
+/// What `judge` says of the only value that names can lead to.
+pub(crate) fn single(record: &dyn Record, way: &[Hop], judge: impl Fn(&Value<'_>) -> bool) -> Option<bool> {
+    match record.find(Way(way), &mut Ask::look(&mut |value| judge(value))) {
+        Answer::Missing => None,
+        answer => Some(answer == Answer::Yes),
+    }
 }
 
 /// Visits what `steps` lead to from `record`, in the order of the record.

@@ -6,6 +6,7 @@
 use crate::{
     ast::{Operator, Part},
     document::{Document, Format},
+    key::{Hop, Name},
     limits,
     path::{self, Flow, Step, visit_record},
     record::{Record, Value},
@@ -38,12 +39,13 @@ pub(crate) enum Node {
 }
 
 /// A place in a record, or in a document that one of its texts holds.
-#[derive(Clone)]
 pub(crate) struct Selection {
     pub(crate) path: Box<[Step]>,
     pub(crate) document: Option<Inside>,
-    /// The path is of names, so that it leads to one value at most.
-    pub(crate) names: bool,
+    /// The path, where it is of names and so leads to one value at most.
+    pub(crate) names: Option<Box<[Name]>>,
+    /// The same as a way.
+    way: Option<Box<[Hop]>>,
 }
 
 #[derive(Clone)]
@@ -61,8 +63,9 @@ impl Selection {
     }
 
     pub(crate) fn new(path: Box<[Step]>, document: Option<Inside>) -> Self {
-        let names = document.is_none() && path.iter().all(|step| matches!(step, Step::Key(_)));
-        Selection { path, document, names }
+        let names = if document.is_none() { path::names(&path) } else { None };
+        let way = names.as_deref().map(path::way);
+        Selection { path, document, names, way }
     }
 }
 
@@ -71,8 +74,23 @@ pub(crate) enum Test {
     Matches(Regex, bool),
 }
 
-/// Whether the first text stands to the second as the helper asks.
-pub(crate) type TextTest = fn(&str, &str) -> bool;
+/// How a text stands to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TextTest {
+    Contains,
+    StartsWith,
+    EndsWith,
+}
+
+impl TextTest {
+    pub(crate) fn holds(self, text: &str, part: &str) -> bool {
+        match self {
+            TextTest::Contains => text.contains(part),
+            TextTest::StartsWith => text.starts_with(part),
+            TextTest::EndsWith => text.ends_with(part),
+        }
+    }
+}
 
 /// One record under one filter.
 pub(crate) struct Run<'r> {
@@ -220,8 +238,10 @@ impl<'r> Run<'r> {
         each: impl Fn(&Value<'_>) -> bool,
         empty: bool,
     ) -> Option<bool> {
-        if selection.names && self.hidden.is_empty() {
-            return path::single(self.record, &selection.path, one);
+        if let Some(way) = &selection.way
+            && self.hidden.is_empty()
+        {
+            return path::single(self.record, way, one);
         }
         let (mut found, mut single, mut several) = (0_usize, false, empty);
         self.visit(selection, &mut |value| {
@@ -266,12 +286,12 @@ impl<'r> Run<'r> {
         let judged = selection.and_then(|selection| {
             self.selected(
                 selection,
-                |value| test(&value::form(value), &argument),
+                |value| test.holds(&value::form(value), &argument),
                 |_| false,
-                test("", &argument),
+                test.holds("", &argument),
             )
         });
-        judged.unwrap_or_else(|| test("false", &argument))
+        judged.unwrap_or_else(|| test.holds("false", &argument))
     }
 
     fn visit(&mut self, selection: &Selection, visit: &mut dyn FnMut(&Value<'_>) -> Flow) {

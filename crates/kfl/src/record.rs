@@ -4,11 +4,13 @@
 //! converts only what a query reads. The same two traits describe a record whole, key by key in alphabetical order,
 //! so that a host may also print from them: what can be filtered and what can be seen are then one list.
 
-use std::{borrow::Cow, net::IpAddr, ops::Deref};
+use std::{borrow::Cow, mem::ManuallyDrop, net::IpAddr, ops::Deref};
 
-use crate::key::Key;
-
-use crate::print;
+use crate::{
+    ask::{Answer, Ask},
+    key::{Key, Way},
+    print,
+};
 
 /// A thing with named fields: an entry, its request, a map of headers.
 pub trait Record {
@@ -18,6 +20,14 @@ pub trait Record {
     /// The same, asked with a name whose number is known: what a compiled query asks with.
     fn field(&self, key: Key<'_>) -> Option<Value<'_>> {
         self.get(key.text())
+    }
+
+    /// Asks what lies at the end of a way of names. The way is not empty.
+    fn find(&self, way: Way<'_>, ask: &mut Ask<'_>) -> Answer {
+        match way.split() {
+            Some((key, rest)) => self.field(key).follow(rest, ask),
+            None => Answer::Missing,
+        }
     }
 
     /// Every name that a field of this type can have; `None` where any name is possible, as in a map of headers.
@@ -80,6 +90,72 @@ pub enum Value<'a> {
     Record(Lent<'a, dyn Record + 'a>),
 }
 
+/// What can stand for a field in [`record!`](crate::record).
+pub trait Lend<'a>: Sized {
+    /// The field; `None` where it is absent.
+    fn value(self) -> Option<Value<'a>>;
+
+    /// Asks what lies at the end of a way that begins here.
+    // Always inlined: so a value is built only in the case that asks for it, and its kind is known there. It is not
+    // moved, and not looked at once more to drop it: half of the time that a lookup takes.
+    fn follow(self, way: Way<'_>, ask: &mut Ask<'_>) -> Answer;
+}
+
+impl<'a> Lend<'a> for Value<'a> {
+    #[inline]
+    fn value(self) -> Option<Value<'a>> {
+        Some(self)
+    }
+
+    #[expect(clippy::inline_always, reason = "measured, see the trait")]
+    #[inline(always)]
+    fn follow(self, way: Way<'_>, ask: &mut Ask<'_>) -> Answer {
+        let value = ManuallyDrop::new(self);
+        let answer = match &*value {
+            value if way.is_empty() => ask.see(value),
+            Value::Record(record) => record.find(way, ask),
+            _ => Answer::Missing,
+        };
+        if value.owns() {
+            drop(ManuallyDrop::into_inner(value));
+        }
+        answer
+    }
+}
+
+impl<'a> Lend<'a> for Option<Value<'a>> {
+    #[inline]
+    fn value(self) -> Option<Value<'a>> {
+        self
+    }
+
+    #[expect(clippy::inline_always, reason = "measured, see the trait")]
+    #[inline(always)]
+    fn follow(self, way: Way<'_>, ask: &mut Ask<'_>) -> Answer {
+        match self {
+            Some(value) => value.follow(way, ask),
+            None => Answer::Missing,
+        }
+    }
+}
+
+/// A record made for the occasion, such as a map whose texts lie elsewhere in a message. A filter that goes through it
+/// to one of its fields does not keep it, and so nothing is allocated.
+pub struct View<T>(pub T);
+
+impl<'a, T: Record + 'a> Lend<'a> for View<T> {
+    #[inline]
+    fn value(self) -> Option<Value<'a>> {
+        Some(Value::Record(Lent::Made(Box::new(self.0))))
+    }
+
+    #[expect(clippy::inline_always, reason = "measured, see the trait")]
+    #[inline(always)]
+    fn follow(self, way: Way<'_>, ask: &mut Ask<'_>) -> Answer {
+        if way.is_empty() { ask.see(&Value::record(&self.0)) } else { self.0.find(way, ask) }
+    }
+}
+
 /// A reference, or a value made for the occasion.
 pub enum Lent<'a, T: ?Sized> {
     /// Part of the host's own data.
@@ -100,6 +176,12 @@ impl<T: ?Sized> Deref for Lent<'_, T> {
 }
 
 impl<'a> Value<'a> {
+    /// Whether there is anything to drop.
+    #[inline]
+    fn owns(&self) -> bool {
+        matches!(self, Value::Text(Cow::Owned(_)) | Value::List(Lent::Made(_)) | Value::Record(Lent::Made(_)))
+    }
+
     /// Text that the host holds.
     pub fn text(text: &'a str) -> Self {
         Value::Text(Cow::Borrowed(text))
@@ -128,8 +210,8 @@ impl List for &'static [&'static str] {
 
 /// Implements [`Record`] from one list of fields, so that what a filter finds and what is printed cannot differ.
 ///
-/// Keys stand in ascending order (checked when compiling). A field's expression is a [`Value`], or an
-/// `Option<Value>` where the field may be absent. `json EXPRESSION` after the fields lends [`Record::json`].
+/// Keys stand in ascending order (checked when compiling). A field's expression is a [`Value`], an `Option<Value>` where
+/// the field may be absent, or a [`View`]. `json EXPRESSION` after the fields lends [`Record::json`].
 ///
 /// ```
 /// use kfl::{Record, Value};
@@ -158,21 +240,30 @@ macro_rules! record {
             }
 
             fn field(&self, key: $crate::Key<'_>) -> Option<$crate::Value<'_>> {
-                const KEYS: &[&str] = &[$($key),+];
-                static NAMES: $crate::Names<{ KEYS.len() }, { $crate::slots(KEYS.len()) }> = $crate::Names::new(KEYS);
                 let $this = self;
-                let place = NAMES.find(key)?;
+                let place = Self::names().find(key)?;
                 // Compiles to a jump.
                 $(
-                    if place == const { $crate::place(KEYS, $key) } {
-                        return Option::from($value);
+                    if place == const { $crate::place(<$type>::KEYS, $key) } {
+                        return $crate::Lend::value($value);
                     }
                 )+
                 None
             }
 
+            fn find(&self, way: $crate::Way<'_>, ask: &mut $crate::Ask<'_>) -> $crate::Answer {
+                let $this = self;
+                let Some((place, rest)) = Self::names().step(way) else { return $crate::Answer::Missing };
+                $(
+                    if place == const { $crate::place(<$type>::KEYS, $key) } {
+                        return $crate::Lend::follow($value, rest, ask);
+                    }
+                )+
+                $crate::Answer::Missing
+            }
+
             fn keys(&self) -> Option<&'static [&'static str]> {
-                Some(&[$($key),+])
+                Some(<$type>::KEYS)
             }
 
             $(
@@ -185,7 +276,7 @@ macro_rules! record {
             fn each<'a>(&'a self, visit: &mut dyn FnMut(&'a str, $crate::Value<'a>)) {
                 let $this = self;
                 $(
-                    if let Some(value) = Option::<$crate::Value<'a>>::from($value) {
+                    if let Some(value) = $crate::Lend::value($value) {
                         visit($key, value);
                     }
                 )+
@@ -201,12 +292,23 @@ macro_rules! record {
         }
 
         impl $type {
+            const KEYS: &'static [&'static str] = &[$($key),+];
+
+            /// The keys, to be looked up.
+            #[inline]
+            fn names()
+            -> &'static $crate::Names<{ [$($key),+].len() }, { $crate::slots([$($key),+].len()) }> {
+                const KEYS: &[&str] = &[$($key),+];
+                static NAMES: $crate::Names<{ KEYS.len() }, { $crate::slots(KEYS.len()) }> = $crate::Names::new(KEYS);
+                &NAMES
+            }
+
             /// Appends the record as JSON, field by field.
             fn write_fields(&self, out: &mut Vec<u8>) {
                 let $this = self;
                 let start = out.len();
                 $(
-                    if let Some(value) = Option::<$crate::Value<'_>>::from($value) {
+                    if let Some(value) = $crate::Lend::value($value) {
                         $crate::print::field(out, concat!(",\"", $key, "\":"), &value);
                     }
                 )+

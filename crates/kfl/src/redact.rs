@@ -27,6 +27,12 @@ impl<'a> Altered<'a> {
         Altered { record: Lent::Borrowed(record), ways }
     }
 
+    /// Another form of the record, with the same hidden.
+    #[must_use]
+    pub fn likewise(&self, form: &'a dyn Record) -> Self {
+        Altered::new(form, self.ways.clone())
+    }
+
     /// Whether nothing is hidden: what a filter without `redact`, or one that did not come to it, leaves.
     pub fn is_unaltered(&self) -> bool {
         self.ways.is_empty()

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use kfl::{Filter, Options, Record};
+use kfl::{Filter, Language, Options, Record};
 use serde_json::Value;
 
 const MACROS: &[(&str, &str)] = &[
@@ -18,6 +18,8 @@ const MACROS: &[(&str, &str)] = &[
 
 /// 2026-01-01 00:00 UTC.
 const NOW: i64 = 1_767_225_600_000;
+
+const OPTIONS: Options<'static> = Options { language: Language::V1, ..Options::new(MACROS, NOW) };
 
 #[test]
 fn all_cases() {
@@ -37,7 +39,7 @@ fn all_cases() {
 
 fn check(case: &Value, docs: &Value) -> Result<(), String> {
     let query = case["query"].as_str().unwrap();
-    let compiled = Filter::new(query, &Options::new(MACROS, NOW));
+    let compiled = Filter::new(query, &OPTIONS);
     if case["kind"] == "error" {
         let error = compiled.err().ok_or("was accepted")?;
         return match case["reference-error"].as_str() {
@@ -97,7 +99,7 @@ fn same_error(error: &kfl::Error, reference: &str, query: &str) -> Result<(), St
 #[test]
 fn a_position_counts_in_the_text_as_typed() {
     for (query, expected) in [("http http2", "1:6"), ("http and", "1:9"), ("http and s == r\"(\"", "1:15")] {
-        let error = Filter::new(query, &Options::new(MACROS, NOW)).err().unwrap();
+        let error = Filter::new(query, &OPTIONS).err().unwrap();
         assert_eq!(format!("{}:{}", error.line(), error.column()), expected, "{query}");
     }
 }

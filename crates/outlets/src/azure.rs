@@ -59,6 +59,7 @@ impl Outlets {
             return Err(Error::invalid(Service::Azure, "the container or the blob has no name"));
         }
         let access = Access::of(account, self.endpoints().azure.as_deref())?;
+        let blob = access.blob(container, name);
         let len = file_len(Service::Azure, path).await?;
         if len > MAX_BLOB {
             return Err(Error::invalid(
@@ -66,7 +67,6 @@ impl Outlets {
                 format!("{len} bytes are too many: the limit is {MAX_BLOB}"),
             ));
         }
-        let blob = format!("{}/{}/{}", access.endpoint, encode(container, "$"), encode(name, "/"));
         let mut url = parse_url(Service::Azure, &blob, "the account's endpoint")?;
         if let Login::SharedAccess(query) = &access.login {
             url.set_query(Some(query.expose().trim_start_matches('?')));
@@ -88,6 +88,15 @@ impl Outlets {
         };
         request.accept(self.send(&request).await?)?;
         Ok(blob)
+    }
+
+    /// The URL of a blob, there or not.
+    ///
+    /// # Errors
+    ///
+    /// The account is incomplete.
+    pub fn azure_url(&self, container: &str, name: &str, account: &AzureAccount) -> Result<String, Error> {
+        Ok(Access::of(account, self.endpoints().azure.as_deref())?.blob(container, name))
     }
 }
 
@@ -130,6 +139,10 @@ impl Access {
             (None, None) => format!("{scheme}://{name}.blob.{suffix}"),
         };
         Ok(Self { endpoint, name, login })
+    }
+
+    fn blob(&self, container: &str, name: &str) -> String {
+        format!("{}/{}/{}", self.endpoint, encode(container, "$"), encode(name, "/"))
     }
 }
 

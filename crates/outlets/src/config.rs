@@ -92,8 +92,8 @@ impl Endpoints {
     /// Reads the variables by which the vendors' own tools are redirected: `AWS_ENDPOINT_URL_S3` and
     /// `AWS_ENDPOINT_URL_KINESIS` (else `AWS_ENDPOINT_URL`), `STORAGE_EMULATOR_HOST` for GCS, and, as these have none,
     /// `SLACK_API_URL` and `AZURE_STORAGE_ENDPOINT`.
-    pub fn from_vars(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let find =
+    pub fn from_vars(mut lookup: impl FnMut(&str) -> Option<String>) -> Self {
+        let mut find =
             |names: &[&str]| names.iter().find_map(|name| lookup(name).filter(|value| !value.is_empty()));
         // Google's tools take a host alone.
         let with_scheme = |host: String| if host.contains("://") { host } else { format!("http://{host}") };
@@ -103,6 +103,18 @@ impl Endpoints {
             slack: find(&["SLACK_API_URL"]),
             azure: find(&["AZURE_STORAGE_ENDPOINT"]),
             kinesis: find(&["AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"]),
+        }
+    }
+
+    /// These, and others where there are none of these.
+    pub(crate) fn or(self, other: &Self) -> Self {
+        let either = |one: Option<String>, other: &Option<String>| one.or_else(|| other.clone());
+        Self {
+            s3: either(self.s3, &other.s3),
+            gcs: either(self.gcs, &other.gcs),
+            slack: either(self.slack, &other.slack),
+            azure: either(self.azure, &other.azure),
+            kinesis: either(self.kinesis, &other.kinesis),
         }
     }
 

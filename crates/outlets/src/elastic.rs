@@ -122,14 +122,16 @@ impl Outlets {
     }
 }
 
-fn authorized(request: Request, login: &ElasticLogin) -> Result<Request, Error> {
+fn authorized(mut request: Request, login: &ElasticLogin) -> Result<Request, Error> {
     let ElasticLogin { username, password, api_key, service_token, .. } = login;
     let (value, secret) = if !service_token.is_empty() {
         (format!("Bearer {}", service_token.expose()), service_token)
     } else if !api_key.is_empty() {
         (format!("ApiKey {}", api_key.expose()), api_key)
     } else if !username.is_empty() {
-        (basic(&format!("{username}:{}", password.expose())), password)
+        let both = format!("{username}:{}", password.expose());
+        request.secrets.push(Secret::from(both.as_str()));
+        (basic(&both), password)
     } else {
         return Ok(request);
     };

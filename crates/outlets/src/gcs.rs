@@ -79,7 +79,6 @@ impl Outlets {
     ) -> Result<String, Error> {
         check(bucket, name, "the object")?;
         let len = file_len(Service::Gcs, path).await?;
-        let secrets = secrets(account);
         let client = self.gcs_client(account).await?;
         let target = format!("bucket {bucket:?}");
         let slot = self.slot(Service::Gcs, &target).await?;
@@ -110,8 +109,13 @@ impl Outlets {
         drop(slot);
         let attempts = attempts.load(Ordering::Relaxed);
         match result {
-            Ok(Ok(_)) => Ok(format!("{}/{bucket}/{}", self.gcs_api(), encode(name, "/"))),
-            Ok(Err(error)) => Err(named(&error, &target, &secrets, attempts)),
+            Ok(Ok(_)) => Ok(self.gcs_url(bucket, name)),
+            Ok(Err(error)) => {
+                // What was sent to prove who asks is secret, too.
+                let headers = token(&client).await.unwrap_or_default();
+                let secrets = [secrets(account), bearers(&headers)].concat();
+                Err(named(&error, &target, &secrets, attempts))
+            }
             Err(_) => Err(Error::TimedOut { service: Service::Gcs, target, after: limit, attempts }),
         }
     }
@@ -148,6 +152,11 @@ impl Outlets {
                 .await?;
             deleted += found;
         }
+    }
+
+    /// The URL of an object, there or not.
+    pub fn gcs_url(&self, bucket: &str, name: &str) -> String {
+        format!("{}/{bucket}/{}", self.gcs_api(), encode(name, "/"))
     }
 
     fn gcs_api(&self) -> &str {
@@ -203,9 +212,7 @@ impl Outlets {
         request.target = format!("bucket {bucket:?}");
         request.secrets = secrets(account);
         request.headers = token(client).await?;
-        for value in request.headers.values().filter_map(|value| value.to_str().ok()) {
-            request.secrets.push(Secret::from(value.trim_start_matches("Bearer ")));
-        }
+        request.secrets.extend(bearers(&request.headers));
         let answer = self.send(&request).await?;
         if is_delete && answer.status == 404 {
             return Ok(None);
@@ -224,6 +231,11 @@ async fn token(client: &Client) -> Result<HeaderMap, Error> {
         Ok(CacheableResource::New { data, .. }) => Ok(data),
         _ => Err(failed()),
     }
+}
+
+fn bearers(headers: &HeaderMap) -> Vec<Secret> {
+    let values = headers.values().filter_map(|value| value.to_str().ok());
+    values.filter_map(|value| value.strip_prefix("Bearer ")).map(Secret::from).collect()
 }
 
 fn check(bucket: &str, name: &str, what: &str) -> Result<(), Error> {

@@ -75,12 +75,13 @@ impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            if found.iter().any(|address| gives_credentials(address.ip())) {
-                return Err(Forbidden.into());
-            }
-            Ok(Box::new(found.into_iter()) as Addrs)
+            Ok(Box::new(permit_all(found)?.into_iter()) as Addrs)
         })
     }
+}
+
+fn permit_all(found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
+    if found.iter().any(|address| gives_credentials(address.ip())) { Err(Forbidden) } else { Ok(found) }
 }
 
 /// Whether this is what an error came from.
@@ -137,5 +138,12 @@ mod tests {
         ] {
             assert!(permit_url(&Url::parse(url).unwrap()).is_ok(), "{url}");
         }
+    }
+
+    #[test]
+    fn one_bad_answer_spoils_all() {
+        let at = |text: &str| SocketAddr::new(text.parse().unwrap(), 0);
+        assert!(permit_all(vec![at("10.0.0.1"), at("fd00:ec2::254")]).is_err());
+        assert_eq!(permit_all(vec![at("10.0.0.1"), at("::1")]).unwrap().len(), 2);
     }
 }

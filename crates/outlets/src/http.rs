@@ -81,6 +81,19 @@ enum Failed {
     File(PathBuf, io::Error),
 }
 
+/// What an answer says was wrong: code and message of an XML document, else all of it.
+fn reason(body: &str) -> String {
+    let element = |name: &str| {
+        let (_, rest) = body.split_once(&format!("<{name}>"))?;
+        rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
+    };
+    match (element("Code"), element("Message")) {
+        (Some(code), Some(message)) => format!("{code}: {}", message.lines().next().unwrap_or_default()),
+        (Some(code), None) => code.to_owned(),
+        _ => body.to_owned(),
+    }
+}
+
 /// A URL that a user gave. The text itself may be a secret and is not repeated.
 pub(crate) fn parse_url(service: Service, text: &str, what: &str) -> Result<Url, Error> {
     let url =
@@ -111,9 +124,18 @@ fn shown(url: &Url) -> String {
     format!("{}{rest}", url.origin().ascii_serialization())
 }
 
+/// A user's URL without what may be secret in it: `https://hooks.slack.com/…`.
+pub fn shown_url(text: &str) -> String {
+    Url::parse(text.trim()).map_or_else(|_| "…".to_owned(), |url| shown(&url))
+}
+
 /// The parts of a URL that may be secrets.
 fn secrets_of(url: &Url) -> Vec<Secret> {
-    let mut parts: Vec<String> = url.password().map(str::to_owned).into_iter().collect();
+    let mut parts = Vec::new();
+    if let Some(password) = url.password() {
+        // Both together are what is sent, in base64.
+        parts.extend([password.to_owned(), format!("{}:{password}", url.username())]);
+    }
     parts.extend(url.path_segments().into_iter().flatten().filter(|part| part.len() >= 8).map(str::to_owned));
     parts.extend(url.query_pairs().map(|(_, value)| value.into_owned()).filter(|value| value.len() >= 8));
     parts.into_iter().map(Secret::new).collect()
@@ -183,7 +205,7 @@ impl Request {
         if (200..300).contains(&answer.status) {
             return Ok(answer);
         }
-        let said = scrub(&String::from_utf8_lossy(&answer.body), &self.secrets);
+        let said = scrub(&reason(&answer.text()), &self.secrets);
         Err(Error::refused(self.service, &self.target, answer.status, &said, answer.attempts))
     }
 }
@@ -288,6 +310,8 @@ impl Http {
             .timeout(limits.transfer(request.len()));
         match &request.body {
             Body::Bytes(bytes) if bytes.is_empty() && request.method.is_safe() => {}
+            // Left out, some servers ask for it (RFC 9110 section 8.6).
+            Body::Bytes(bytes) if bytes.is_empty() => sending = sending.header(CONTENT_LENGTH, 0),
             Body::Bytes(bytes) => sending = sending.body(bytes.clone()),
             Body::File { path, len } => {
                 let opened = tokio::fs::File::open(path).await;
@@ -417,6 +441,14 @@ mod tests {
             let error = parse_url(Service::Webhook, text, "url").unwrap_err().to_string();
             assert!(error.starts_with("webhook: url is ") && !error.contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn reasons() {
+        let xml = "<?xml version=\"1.0\"?><Error><Code>NotFound</Code><Message>No such\nRequestId:1</Message></Error>";
+        assert_eq!(reason(xml), "NotFound: No such");
+        assert_eq!(reason("<Error><Code>NotFound</Code></Error>"), "NotFound");
+        assert_eq!(reason("{\"code\":1}"), "{\"code\":1}");
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub use azure::AzureAccount;
 pub use config::{Config, Endpoints, Limits};
 pub use elastic::{Document, ElasticLogin};
 pub use error::{Error, Service};
+pub use http::shown_url;
 pub use influxdb::Point;
 pub use kinesis::Record;
 pub use s3::{AwsKeys, S3Bucket};
@@ -80,14 +81,15 @@ impl Outlets {
         Ok(Self { inner: Arc::new(inner), endpoints })
     }
 
-    /// The same clients, with the same connections and limits, and services in other places.
+    /// The same clients, with the same connections and limits, and the services that are named here in these places.
     ///
     /// # Errors
     ///
     /// An endpoint is no URL, or an address that gives out the cloud's credentials.
-    pub fn with_endpoints(&self, endpoints: Endpoints) -> Result<Self, Error> {
+    pub fn relocated(&self, endpoints: Endpoints) -> Result<Self, Error> {
         endpoints.check(self.inner.config.allow_metadata_address)?;
-        Ok(Self { inner: Arc::clone(&self.inner), endpoints: Arc::new(endpoints) })
+        let endpoints = Arc::new(endpoints.or(&self.endpoints));
+        Ok(Self { inner: Arc::clone(&self.inner), endpoints })
     }
 
     fn limits(&self) -> &Limits {
@@ -119,5 +121,34 @@ impl Outlets {
     /// How long one attempt to move so many bytes may take.
     fn transfer(&self, bytes: u64) -> Duration {
         self.limits().transfer(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Callers spawn what they wait for.
+    #[test]
+    fn calls_may_go_to_another_thread() {
+        fn sendable<T: Send>(_: T) {}
+        let outlets = Outlets::new(Config::default()).unwrap();
+        let (bucket, path) = (S3Bucket::default(), Path::new("p"));
+        sendable(outlets.webhook(Webhook::default()));
+        sendable(outlets.webhook_form(Form::default()));
+        sendable(outlets.slack(&Secret::default(), &Attachment::default()));
+        sendable(outlets.slack_bot(&BotMessage::default()));
+        sendable(outlets.influxdb(&Point::default()));
+        sendable(outlets.elastic(&Document::default()));
+        sendable(outlets.s3_put(&bucket, "k", path));
+        sendable(outlets.s3_clear(&bucket, "k"));
+        sendable(outlets.gcs_put("b", "n", path, &Value::Null));
+        sendable(outlets.gcs_clear("b", "n", &Value::Null));
+        sendable(outlets.azure_put("c", "n", path, &AzureAccount::default()));
+        sendable(outlets.kinesis_put(&Record::default()));
     }
 }

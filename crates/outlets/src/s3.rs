@@ -70,6 +70,20 @@ struct Open<'a> {
     limit: Duration,
 }
 
+/// Tries a call until it is done, or another attempt would not better it. All that is asked of S3 here may be asked twice.
+/// (A function would take the call as a closure, whose future nobody can know to be `Send`.)
+macro_rules! tried {
+    ($open:expr, $call:expr) => {{
+        let mut attempts = 1;
+        loop {
+            match async { $call }.await {
+                Ok(done) => break done,
+                Err(failed) => $open.pause(failed, &mut attempts).await?,
+            }
+        }
+    }};
+}
+
 /// The connections that all clients share.
 pub(crate) fn http_client(config: &Config) -> Result<SharedHttpClient, Error> {
     let builder = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
@@ -200,7 +214,8 @@ impl Outlets {
         Ok(Open { outlets: self, client, bucket: &bucket.bucket, target, secrets, limit })
     }
 
-    fn s3_url(&self, bucket: &S3Bucket, key: &str) -> String {
+    /// The URL of an object, there or not.
+    pub fn s3_url(&self, bucket: &S3Bucket, key: &str) -> String {
         let key = encode(key, "/");
         match &self.endpoints().s3 {
             Some(endpoint) => format!("{}/{}/{key}", endpoint.trim_end_matches('/'), bucket.bucket),
@@ -214,34 +229,22 @@ impl Outlets {
 impl Open<'_> {
     /// One file, one request.
     async fn put(&self, key: &str, path: &Path, len: u64) -> Result<(), Error> {
-        self.tried(async || {
-            let call = self.client.put_object().bucket(self.bucket).key(key);
-            call.content_type(content_type(path))
-                .body(piece(path, 0, len).await?)
-                .send()
-                .await
-                .map_err(|error| Failed::of(&error))
-        })
-        .await
-        .map(drop)
+        tried!(self, {
+            let call = self.client.put_object().bucket(self.bucket).key(key).content_type(content_type(path));
+            call.body(piece(path, 0, len).await?).send().await.map_err(|error| Failed::of(&error))
+        });
+        Ok(())
     }
 
     /// One file in parts. What came before a failure is taken back.
     async fn put_parts(&self, key: &str, path: &Path, len: u64, part: u64) -> Result<(), Error> {
-        let begun = self
-            .tried(async || {
-                let call = self.client.create_multipart_upload().bucket(self.bucket).key(key);
-                call.content_type(content_type(path)).send().await.map_err(|error| Failed::of(&error))
-            })
-            .await?;
+        let begun = tried!(self, {
+            let call = self.client.create_multipart_upload().bucket(self.bucket).key(key);
+            call.content_type(content_type(path)).send().await.map_err(|error| Failed::of(&error))
+        });
         let Some(id) = begun.upload_id() else {
-            return Err(Error::refused(
-                Service::S3,
-                &self.target,
-                200,
-                "it gave no id for an upload in parts",
-                1,
-            ));
+            let said = "it gave no id for an upload in parts";
+            return Err(Error::refused(Service::S3, &self.target, 200, said, 1));
         };
         let result = self.send_parts(key, path, len, part, id).await;
         if result.is_err() {
@@ -259,35 +262,30 @@ impl Open<'_> {
         while offset < len {
             let size = part.min(len - offset);
             let number = parts.len() as i32 + 1;
-            let sent = self
-                .tried(async || {
-                    let call = self.client.upload_part().bucket(self.bucket).key(key).upload_id(id);
-                    let body = piece(path, offset, size).await?;
-                    call.part_number(number).body(body).send().await.map_err(|error| Failed::of(&error))
-                })
-                .await?;
+            let sent = tried!(self, {
+                let call = self.client.upload_part().bucket(self.bucket).key(key).upload_id(id);
+                let body = piece(path, offset, size).await?;
+                call.part_number(number).body(body).send().await.map_err(|error| Failed::of(&error))
+            });
             parts.push(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).build());
             offset += size;
         }
         let whole = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-        self.tried(async || {
+        tried!(self, {
             let call = self.client.complete_multipart_upload().bucket(self.bucket).key(key).upload_id(id);
             call.multipart_upload(whole.clone()).send().await.map_err(|error| Failed::of(&error))
-        })
-        .await
-        .map(drop)
+        });
+        Ok(())
     }
 
     async fn clear(&self, prefix: &str) -> Result<u64, Error> {
         let mut deleted = 0;
         // What is deleted is not listed again, so the first page is always the next.
         loop {
-            let page = self
-                .tried(async || {
-                    let call = self.client.list_objects_v2().bucket(self.bucket).prefix(prefix);
-                    call.send().await.map_err(|error| Failed::of(&error))
-                })
-                .await?;
+            let page = tried!(self, {
+                let call = self.client.list_objects_v2().bucket(self.bucket).prefix(prefix);
+                call.send().await.map_err(|error| Failed::of(&error))
+            });
             let keys = page.contents().iter().filter_map(|object| object.key());
             let keys: Vec<_> =
                 keys.filter_map(|key| ObjectIdentifier::builder().key(key).build().ok()).collect();
@@ -298,12 +296,10 @@ impl Open<'_> {
             if number == 0 {
                 return Ok(deleted);
             }
-            let answer = self
-                .tried(async || {
-                    let call = self.client.delete_objects().bucket(self.bucket).delete(batch.clone());
-                    call.send().await.map_err(|error| Failed::of(&error))
-                })
-                .await?;
+            let answer = tried!(self, {
+                let call = self.client.delete_objects().bucket(self.bucket).delete(batch.clone());
+                call.send().await.map_err(|error| Failed::of(&error))
+            });
             if let Some(error) = answer.errors().first() {
                 let said =
                     format!("{}: {}", error.key().unwrap_or_default(), error.code().unwrap_or_default());
@@ -313,21 +309,16 @@ impl Open<'_> {
         }
     }
 
-    /// Tries until it is done, or another attempt would not better it. All that is asked of S3 here may be asked twice.
-    async fn tried<T>(&self, call: impl AsyncFn() -> Result<T, Failed>) -> Result<T, Error> {
+    /// Waits for the next attempt, if there is one to come.
+    async fn pause(&self, failed: Failed, attempts: &mut u32) -> Result<(), Error> {
         let limits = self.outlets.limits();
-        let mut attempts = 1;
-        loop {
-            let failed = match call().await {
-                Ok(done) => return Ok(done),
-                Err(failed) => failed,
-            };
-            if !failed.again() || attempts >= limits.attempts {
-                return Err(self.named(failed, attempts));
-            }
-            attempts += 1;
-            tokio::time::sleep(limits.pause(attempts)).await;
+        if !failed.again() || *attempts >= limits.attempts {
+            return Err(self.named(failed, *attempts));
         }
+        *attempts += 1;
+        tracing::debug!(target = %self.target, attempts, "Trying again");
+        tokio::time::sleep(limits.pause(*attempts)).await;
+        Ok(())
     }
 
     fn named(&self, failed: Failed, attempts: u32) -> Error {

@@ -30,7 +30,12 @@ fn main() {
     println!("items of {size} bytes");
     let bare = bare_packets();
     let ours = host(COUNTER, Hook::OnPacketCaptured, PACKETS, |feeder, at| {
-        let info = |at| PacketInfo { at: at as i64, captured: 96, length: 1000 + (at % 400) as u32, fragmented: false };
+        let info = |at| PacketInfo {
+            at: at as i64,
+            captured: 96,
+            length: 1000 + (at % 400) as u32,
+            fragmented: false,
+        };
         let batch: Vec<_> = (at..at + 64).map(info).collect();
         feeder.packets(&batch);
         64
@@ -81,7 +86,8 @@ impl Host for Nobody {
 
 fn host(code: &str, hook: Hook, calls: u64, feed: impl Fn(&Feeder, u64) -> u64) -> f64 {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
-    let launch = Launch { program: std::env::current_exe().expect("a path"), args: vec!["script-host".into()] };
+    let launch =
+        Launch { program: std::env::current_exe().expect("a path"), args: vec!["script-host".into()] };
     let feeder = Feeder::new(
         launch,
         About::default(),
@@ -122,7 +128,8 @@ fn host(code: &str, hook: Hook, calls: u64, feed: impl Fn(&Feeder, u64) -> u64) 
 fn ticks(fields: std::ops::Range<usize>) -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("proc");
     let after = stat.rsplit_once(')').expect("a name").1;
-    let words: Vec<u64> = after.split_whitespace().skip(1).map(|word| word.parse().unwrap_or_default()).collect();
+    let words: Vec<u64> =
+        after.split_whitespace().skip(1).map(|word| word.parse().unwrap_or_default()).collect();
     Duration::from_millis(words[fields].iter().sum::<u64>() * 1000 / rustix::param::clock_ticks_per_second())
 }
 
@@ -171,12 +178,14 @@ fn bare_packets() -> f64 {
     let (mut context, function) = start(COUNTER, "onPacketCaptured");
     let prototype = JsObject::with_object_proto(context.intrinsics());
     let length = |this: &JsValue, _: &[JsValue], _: &mut Context| -> JsResult<JsValue> {
-        let packet = this.as_object().and_then(|this| this.downcast_ref::<Packet>().map(|packet| packet.0.length));
+        let packet =
+            this.as_object().and_then(|this| this.downcast_ref::<Packet>().map(|packet| packet.0.length));
         Ok(packet.map(JsValue::from).unwrap_or_default())
     };
     getter(&mut context, &prototype, "length", NativeFunction::from_fn_ptr(length));
     timed(PACKETS, |at| {
-        let info = PacketInfo { at: at as i64, captured: 96, length: 1000 + (at % 400) as u32, fragmented: false };
+        let info =
+            PacketInfo { at: at as i64, captured: 96, length: 1000 + (at % 400) as u32, fragmented: false };
         let info = PacketInfo::read(&info.record());
         let argument = JsObject::from_proto_and_data(prototype.clone(), Packet(info));
         function.call(&JsValue::undefined(), &[argument.into()], &mut context).expect("a call");
@@ -206,7 +215,11 @@ fn bare_items(items: &[Vec<u8>]) -> f64 {
             });
             let Some(found) = found else { return Ok(JsValue::undefined()) };
             let object = JsObject::from_proto_and_data(inner.clone(), found);
-            let own = PropertyDescriptor::builder().value(object.clone()).writable(true).enumerable(true).configurable(true);
+            let own = PropertyDescriptor::builder()
+                .value(object.clone())
+                .writable(true)
+                .enumerable(true)
+                .configurable(true);
             this.insert_property(js_string!("response"), own.build());
             Ok(object.into())
         },

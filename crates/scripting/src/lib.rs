@@ -1,5 +1,6 @@
 //! Users' JavaScript: hooks, helpers, jobs.
 
+mod check;
 mod engine;
 mod feeder;
 pub mod files;
@@ -13,8 +14,9 @@ mod rehearsal;
 mod serve;
 pub mod wire;
 
+pub use check::check;
 pub use engine::{Outgoing, title};
-pub use feeder::{Console, Feeder, HookStats, Launch, ScriptState, ScriptStats, Stats};
+pub use feeder::{Console, Feeder, HookStats, Launch, ScriptState, ScriptStats, Stats, WeakFeeder};
 pub use hook::{Description, HOOKS, Hook, Hooks};
 pub use host::{About, Answer, Host, Request};
 pub use options::Options;

@@ -97,13 +97,18 @@ impl Bench {
             if is_so(&stats, &lines) {
                 return stats;
             }
-            assert!(Instant::now() < limit, "{what}: {stats:#?} {:#?}", &lines[lines.len().saturating_sub(20)..]);
+            assert!(
+                Instant::now() < limit,
+                "{what}: {stats:#?} {:#?}",
+                &lines[lines.len().saturating_sub(20)..]
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
     fn loaded(&self, scripts: usize) {
-        let is_loaded = |stats: &Stats| stats.scripts.iter().filter(|script| script.state == ScriptState::Loaded).count();
+        let is_loaded =
+            |stats: &Stats| stats.scripts.iter().filter(|script| script.state == ScriptState::Loaded).count();
         self.until("load", |stats, _| is_loaded(stats) == scripts);
     }
 
@@ -132,7 +137,8 @@ fn hooks_are_fed_and_counted() {
     bench.until("lines", |_, lines| {
         lines.contains(&"[n-1] items 3 y 0".to_owned()) && lines.contains(&"[n-2] bytes".to_owned())
     });
-    let stats = bench.until("report", |stats, _| stats.scripts.iter().map(|script| script.calls).sum::<u64>() == 8);
+    let stats =
+        bench.until("report", |stats, _| stats.scripts.iter().map(|script| script.calls).sum::<u64>() == 8);
     assert_eq!(stats.hooks["onItemCaptured"].fed, 3, "the item before there was a script is not fed");
     assert_eq!(stats.hooks["onPacketCaptured"].fed, 3);
     assert_eq!(stats.scripts[0].title, "Counts");
@@ -145,7 +151,10 @@ fn hooks_are_fed_and_counted() {
 fn one_that_waits_holds_up_no_other() {
     let bench = bench(Options::default());
     bench.feeder.load(0, "var n = 0; function onItemCaptured(d) { n++; console.log('before', n); hub.targeted(); console.log('after', n); }");
-    bench.feeder.load(1, "var n = 0; function onItemCaptured(d) { n++; if (n % 1000 === 0) console.log('other', n); }");
+    bench.feeder.load(
+        1,
+        "var n = 0; function onItemCaptured(d) { n++; if (n % 1000 === 0) console.log('other', n); }",
+    );
     bench.loaded(2);
     bench.until("hooks", |_, _| bench.feeder.wants().has(Hook::OnItemCaptured));
     for number in 0..5000 {
@@ -198,7 +207,10 @@ const HOSTILE: [(&str, &str); 9] = [
     ("var a = []; for (;;) { a.push(new Array(1e5).fill(1)); }", "memory"),
     ("var s = 'x'; for (;;) { s = s.repeat(1e3); this.kept = s + s; }", ""),
     ("/^(a+)+$/.test('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!')", "CPU"),
-    ("var l = []; for (var i = 0; i < 1e4; i++) l.push(i % 97); l.sort(function (a, b) { for (var i = 0; i < 1e5; i++) {} return a - b; })", "CPU"),
+    (
+        "var l = []; for (var i = 0; i < 1e4; i++) l.push(i % 97); l.sort(function (a, b) { for (var i = 0; i < 1e5; i++) {} return a - b; })",
+        "CPU",
+    ),
     ("(function f() { f(); })()", "recursive"),
     ("(function f() { Promise.resolve().then(f); })()", "CPU"),
     ("new Array(1e9).fill(0)", ""),
@@ -209,7 +221,10 @@ fn hostile_scripts_are_ended_and_named() {
     for (body, why) in HOSTILE {
         let options = Options { cpu_millis: 200, strikes: 2, memory_bytes: 256 << 20, ..Options::default() };
         let bench = bench(options);
-        bench.feeder.load(0, "var n = 0; function onItemCaptured(d) { n++; if (d.number === 7) console.log('well'); }");
+        bench.feeder.load(
+            0,
+            "var n = 0; function onItemCaptured(d) { n++; if (d.number === 7) console.log('well'); }",
+        );
         bench.feeder.load(1, &format!("// Hostile\nfunction onItemCaptured(d) {{ {body} }}"));
         bench.loaded(2);
         let sent = std::cell::Cell::new(0);
@@ -226,7 +241,17 @@ fn hostile_scripts_are_ended_and_named() {
         bench.loaded(1);
         bench.until_with("the other", || bench.item(7), |_, lines| lines.contains(&"[n-0] well".to_owned()));
         let lines = bench.lines.lock().unwrap().clone();
-        assert!(lines.iter().any(|line| line.starts_with("[n-1:ERROR] Hostile: strike 2 of 2: ") && line.contains("disabled")), "{lines:?}");
-        println!("  {body}: {} ({} restarts)", stats.scripts[1].why.as_deref().unwrap_or_default(), stats.restarts);
+        assert!(
+            lines
+                .iter()
+                .any(|line| line.starts_with("[n-1:ERROR] Hostile: strike 2 of 2: ")
+                    && line.contains("disabled")),
+            "{lines:?}"
+        );
+        println!(
+            "  {body}: {} ({} restarts)",
+            stats.scripts[1].why.as_deref().unwrap_or_default(),
+            stats.restarts
+        );
     }
 }

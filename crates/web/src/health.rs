@@ -81,6 +81,14 @@ impl Metrics {
         self.metric(name, "gauge", help)
     }
 
+    /// Metrics that are written already, in the same format.
+    pub fn append(&mut self, text: &str) {
+        self.text.push_str(text);
+        if !text.is_empty() && !text.ends_with('\n') {
+            self.text.push('\n');
+        }
+    }
+
     fn metric<'a>(&'a mut self, name: &'a str, kind: &str, help: &str) -> Metric<'a> {
         let help = help.replace('\\', "\\\\").replace('\n', "\\n");
         self.text.extend(["# HELP ", name, " ", &help, "\n# TYPE ", name, " ", kind, "\n"]);

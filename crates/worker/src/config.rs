@@ -69,10 +69,17 @@ pub struct Config {
     pub packets: PacketLimits,
     /// Bytes that scripts may keep there, copies of streams and snapshots included.
     pub script_bytes: u64,
+    /// Our own program, which runs scripts as `script-host`. Without it no script runs here.
+    pub script_host: Option<PathBuf>,
+    /// Files are read only when scripts are there, which a hub is known to bring; not longer than this is waited.
+    pub wait_for_scripts: Option<Duration>,
     /// Names under which it may be asked, besides loopback's.
     pub allowed_hosts: Vec<String>,
     /// Addresses of our own servers on this machine, whose traffic a live capture leaves out.
     pub own: Vec<SocketAddr>,
+    /// Whom it becomes, in user and group, once its sources are open and before it looks at a packet: whoever starts it
+    /// is root then. `None` goes on as it is.
+    pub user: Option<u32>,
     /// The bounds of decoding, flow tables and dissectors.
     pub limits: Limits,
 }
@@ -90,8 +97,11 @@ impl Config {
             data_dir: None,
             packets: PacketLimits::default(),
             script_bytes: DEFAULT_SCRIPT_BYTES,
+            script_host: None,
+            wait_for_scripts: None,
             allowed_hosts: Vec::new(),
             own: Vec::new(),
+            user: None,
             limits: Limits::default(),
         }
     }

@@ -12,11 +12,16 @@ mod capture;
 mod config;
 mod dissect;
 mod entries;
+#[path = "../../scripting/src/files/mod.rs"]
+pub mod files;
 mod identity;
 mod ledger;
 mod names;
 mod overload;
+mod privileges;
+mod replay;
 mod rounds;
+mod scripts;
 mod server;
 mod source;
 mod status;
@@ -31,6 +36,8 @@ pub use dissect::{DissectConfig, DissectError, Output, Progress, Report, dissect
 pub use entries::entries;
 pub use ledger::Ledger;
 pub use names::{Name, NameHistory};
+pub use privileges::forbid_escalation;
+pub use replay::{Backstage, Seen, replay};
 pub use store::packets::{
     Download, PacketCounters, PacketLimits, Packets, PacketsError, PacketsStatus, Snapshot, What,
 };

@@ -81,6 +81,9 @@ pub(crate) trait Consume<T>: Send {
     /// Takes one item and the buffer that it was made with.
     fn consume(&mut self, item: T, buffer: &[u8]) -> io::Result<()>;
 
+    /// The next item was completed by this packet.
+    fn before(&mut self, _ordinal: Ordinal) {}
+
     /// The shards are done with a batch: its frames, if it kept any, may be taken. Called before `round`.
     fn frames(&mut self, _batch: &mut Batch) {}
 
@@ -263,7 +266,8 @@ impl<F: Finish, C: Consume<F::Item>> Engine<'_, F, C> {
             order.extend(output.items.drain(..).map(|(position, item)| (position, shard, item)));
         }
         order.sort_unstable_by_key(|(position, ..)| *position);
-        for (_, shard, item) in order {
+        for ((ordinal, ..), shard, item) in order {
+            consumer.before(ordinal);
             consumer.consume(item, &finished[shard].buffer)?;
         }
         finished.iter_mut().for_each(|output| output.buffer.clear());

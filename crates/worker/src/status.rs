@@ -10,7 +10,7 @@ use api::Node;
 use serde_json::{Value, json};
 use web::{Metrics, Readiness};
 
-use crate::{Ledger, Packets, PacketsStatus, lock, store::Store};
+use crate::{Ledger, Packets, PacketsStatus, lock, scripts::Scripts, store::Store};
 
 /// One source, as `/status` has it.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +41,7 @@ pub(crate) struct Status {
     started: Instant,
     store: Arc<Store>,
     packets: Option<Packets>,
+    scripts: Arc<Scripts>,
     sources: Mutex<Vec<SourceStatus>>,
     entries: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -51,6 +52,7 @@ impl Status {
         boot: u64,
         store: Arc<Store>,
         packets: Option<Packets>,
+        scripts: Arc<Scripts>,
         sources: Vec<SourceStatus>,
     ) -> Self {
         Self {
@@ -59,6 +61,7 @@ impl Status {
             started: Instant::now(),
             store,
             packets,
+            scripts,
             sources: Mutex::new(sources),
             entries: Mutex::default(),
         }
@@ -94,6 +97,7 @@ impl Status {
             "ledger": self.ledger().json(),
             "node": &*self.node.name,
             "packets": self.packets.as_ref().map(Packets::status),
+            "scripts": self.scripts.json(),
             "sources": sources,
             "store": self.store.status(),
             "uptimeSeconds": self.started.elapsed().as_secs(),
@@ -143,6 +147,7 @@ impl Status {
         )
         .with(&[("limit", "bytes")], store.evicted_for_bytes)
         .with(&[("limit", "age")], store.evicted_for_age);
+        self.scripts.metrics(out);
     }
 }
 

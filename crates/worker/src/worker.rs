@@ -1,18 +1,21 @@
 //! The worker as a process: sources on threads, a store between, servers on tokio.
 
 use std::{
+    fs::{self, DirBuilder},
     io,
     net::SocketAddr,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use api::{Entry, Node};
-use scripting::files::Files;
+use scripting::{About, files::Files};
 use thiserror::Error;
 use tokio::{sync::mpsc, task::JoinHandle, time};
 use tracing::{info, warn};
@@ -21,8 +24,9 @@ use crate::{
     CaptureError, Config, Input, Limits, NameHistory, Packets, SourceConfig,
     batch::Batch,
     capture::Position,
-    identity, lock,
+    identity, lock, privileges,
     rounds::{self, Account, BatchSource, Consume, Finish, Numbers, Stopped},
+    scripts::{Scripts, Surroundings},
     server::{self, Served},
     source,
     status::{SourceStatus, Status},
@@ -62,6 +66,18 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
+    /// It cannot become who it should be.
+    #[error("cannot become user {user}, which only root may, with the capabilities SETUID and SETGID")]
+    User {
+        /// Whom.
+        user: u32,
+        /// The system's reason.
+        #[source]
+        cause: io::Error,
+    },
+    /// It cannot run scripts.
+    #[error("cannot prepare for scripts")]
+    Scripts(#[source] io::Error),
     /// It cannot keep its stream numbers.
     #[error("cannot keep the stream numbers in {directory}; name another data directory")]
     DataDirectory {
@@ -85,6 +101,9 @@ pub struct Running {
     failures: mpsc::Receiver<CaptureError>,
     packets: Option<Packets>,
     names: NameHistory,
+    tending: JoinHandle<()>,
+    /// Where scripts keep files when the worker keeps none; removed with it.
+    _scratch: Option<Scratch>,
 }
 
 impl Running {
@@ -113,6 +132,7 @@ impl Running {
     pub async fn shutdown(self) {
         self.stop.store(true, Ordering::Relaxed);
         self.expiry.abort();
+        self.tending.abort();
         // Captures see the flag within an idle period; a thread that waits for them must not be a runtime's.
         let (captures, packets) = (self.captures, self.packets);
         let joined = tokio::task::spawn_blocking(move || {
@@ -141,13 +161,33 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let stop = Arc::new(AtomicBool::new(false));
     let own: Vec<_> = config.own.iter().copied().chain([address]).collect();
     let packets = packets(&config)?;
+    let names = NameHistory::default();
+    let scratch = if config.data_dir.is_none() && config.script_host.is_some() {
+        Some(Scratch::new(address)?)
+    } else {
+        None
+    };
+    let about = About {
+        node: config.node.clone(),
+        ip: node.ip.to_string(),
+        run_id: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        data_dir: config.data_dir.clone().or_else(|| Some(scratch.as_ref()?.0.clone())).unwrap_or_default(),
+    };
+    let (scripts, tending) = Scripts::new(Surroundings {
+        program: config.script_host.clone(),
+        about,
+        packets: packets.clone(),
+        names: names.clone(),
+        over: Arc::clone(&stop),
+    })
+    .map_err(Error::Scripts)?;
+    let keep_frames = packets.is_some() || config.script_host.is_some();
     let mut opened = Vec::new();
     for source in &config.sources {
         let source = SourceConfig { leave_out: own.clone(), ..source.clone() };
         let live = matches!(source.input, Input::Interface(_));
-        let batches =
-            source::open(&source, &config.limits.flow, &Position::default(), &stop, 0, packets.is_some())
-                .map_err(Error::Capture)?;
+        let batches = source::open(&source, &config.limits.flow, &Position::default(), &stop, 0, keep_frames)
+            .map_err(Error::Capture)?;
         let status = SourceStatus {
             name: source.input.to_string(),
             filter: source.whole_filter(),
@@ -156,12 +196,16 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         };
         opened.push((batches, status));
     }
+    if let Some(user) = config.user {
+        settle(user, config.data_dir.as_deref())?;
+    }
     let statuses = opened.iter().map(|(_, status)| status.clone()).collect();
     let status = Arc::new(Status::new(
         Arc::clone(&node),
         identity::boot(&config),
         Arc::clone(&store),
         packets.clone(),
+        Arc::clone(&scripts),
         statuses,
     ));
     let (failed, failures) = mpsc::channel(opened.len().max(1));
@@ -174,16 +218,22 @@ pub async fn start(config: Config) -> Result<Running, Error> {
             live,
             store: Arc::clone(&store),
             status: Arc::clone(&status),
+            scripts: Arc::clone(&scripts),
             sink: packets.as_ref().map(|packets| packets.sink(index as u32, !live)),
             round: Round::default(),
         };
-        let capture =
-            Capture { node: Arc::clone(&node), limits: config.limits.clone(), threads: config.threads, name };
+        let wait_for_scripts = config.wait_for_scripts.filter(|_| !live);
+        let capture = Capture {
+            node: Arc::clone(&node),
+            limits: config.limits.clone(),
+            threads: config.threads,
+            name,
+            wait_for_scripts,
+        };
         let (failed, numbers) = (failed.clone(), SharedNumbers(Arc::clone(&numbers)));
         captures.push(thread::spawn(move || capture.run(batches, keeper, numbers, &failed)));
     }
     let (trigger, shutdown) = web::shutdown();
-    let names = NameHistory::default();
     if let Some(packets) = &packets
         && let Err(error) = names.write(packets.files())
     {
@@ -193,6 +243,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         store: Arc::clone(&store),
         packets: packets.clone(),
         names: names.clone(),
+        scripts,
         exports: server::exports(),
         status,
         shutdown: shutdown.clone(),
@@ -205,8 +256,43 @@ pub async fn start(config: Config) -> Result<Running, Error> {
             store.expire();
         }
     });
+    let tending = tokio::spawn(tending);
     info!(%address, node = %config.node, "The worker is ready");
-    Ok(Running { address, server, trigger, stop, captures, expiry, failures, packets, names })
+    Ok(Running {
+        address,
+        server,
+        trigger,
+        stop,
+        captures,
+        expiry,
+        failures,
+        packets,
+        names,
+        tending,
+        _scratch: scratch,
+    })
+}
+
+/// A directory of our own that is removed with its value.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    /// One that no other worker of this machine has.
+    fn new(address: SocketAddr) -> Result<Self, Error> {
+        let name = format!("kubeshark-scripts-{}-{}", std::process::id(), address.port());
+        let path = std::env::temp_dir().join(name);
+        // What scripts write may hold what was captured.
+        DirBuilder::new().mode(0o700).recursive(true).create(&path).map_err(Error::Scripts)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            warn!(%error, directory = %self.0.display(), "What scripts wrote cannot be removed");
+        }
+    }
 }
 
 /// The packet store, if there is a place for it and it is wanted.
@@ -219,6 +305,17 @@ fn packets(config: &Config) -> Result<Option<Packets>, Error> {
         .and_then(|files| Packets::open(&files, &config.packets, live))
         .map(Some)
         .map_err(|cause| Error::Packets { directory: directory.display().to_string(), cause })
+}
+
+/// Becomes `user`, who may write into the data directory.
+fn settle(user: u32, data_dir: Option<&Path>) -> Result<(), Error> {
+    if let Some(directory) = data_dir {
+        privileges::share(directory, user)
+            .map_err(|cause| Error::DataDirectory { directory: directory.display().to_string(), cause })?;
+    }
+    privileges::become_user(user).map_err(|cause| Error::User { user, cause })?;
+    info!(user, "The worker has given up its rights");
+    Ok(())
 }
 
 /// A file's streams are 1, 2, 3 …; live ones go on where an earlier run may have stopped.
@@ -246,6 +343,8 @@ struct Capture {
     limits: Limits,
     threads: usize,
     name: String,
+    /// How long scripts are waited for before the first packet is read.
+    wait_for_scripts: Option<Duration>,
 }
 
 impl Capture {
@@ -257,6 +356,9 @@ impl Capture {
         failed: &mpsc::Sender<CaptureError>,
     ) {
         let (status, index) = (Arc::clone(&keeper.status), keeper.index);
+        if let Some(patience) = self.wait_for_scripts {
+            keeper.scripts.wait_until_ready(patience);
+        }
         let (ledger, stopped) =
             rounds::run(self.node, &self.limits, batches, &Keep, keeper, &mut numbers, self.threads);
         let error = match stopped {
@@ -308,6 +410,7 @@ struct Keeper {
     live: bool,
     store: Arc<Store>,
     status: Arc<Status>,
+    scripts: Arc<Scripts>,
     /// Where frames go, if they are kept.
     sink: Option<Sink>,
     round: Round,
@@ -330,6 +433,7 @@ impl Consume<Arc<Entry>> for Keeper {
     }
 
     fn frames(&mut self, batch: &mut Batch) {
+        self.scripts.packets(batch, !self.live);
         if let Some(sink) = &self.sink {
             sink.take(batch);
         }
@@ -340,6 +444,7 @@ impl Consume<Arc<Entry>> for Keeper {
             for entry in &self.round.entries {
                 self.status.count(entry.protocol.abbr, 1);
             }
+            self.scripts.entries(&self.round.entries, !self.live);
             self.store.extend(std::mem::take(&mut self.round.entries), self.live);
         }
         if self.round.told.is_none_or(|told| told.elapsed() >= LEDGER_PERIOD) {

@@ -195,9 +195,7 @@ impl Dress {
         for (number, segment) in segments.iter().enumerate() {
             at += segment.wait * 1_000_000;
             let packets = self.packets(segment, number as u16 + 1);
-            frames.extend(
-                packets.into_iter().map(|bytes| Frame { at, bytes: self.carry(segment.from, bytes) }),
-            );
+            frames.extend(packets.into_iter().map(|bytes| Frame::new(at, self.carry(segment.from, bytes))));
         }
         let link_type = match self.carrier {
             Carrier::Sll => 113,

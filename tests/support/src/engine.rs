@@ -1,5 +1,7 @@
 //! The engine, run in this process over a capture in memory.
 
+use std::path::Path;
+
 use serde_json::Value;
 use worker::{DissectConfig, DissectError, Input, Limits, Output, Report};
 
@@ -13,22 +15,26 @@ pub fn dissect(capture: &[u8]) -> (Vec<Value>, Report, Result<(), DissectError>)
 }
 
 /// The same, of a capture that lies on disk.
-pub fn dissect_file(file: &std::path::Path) -> (Vec<Value>, Report, Result<(), DissectError>) {
-    let filter = kfl::Filter::new("", &api::options(0));
+pub fn dissect_file(file: &Path) -> (Vec<Value>, Report, Result<(), DissectError>) {
+    let (text, report, result) = print(file, "", 1);
+    let entries = text.lines().map(|line| serde_json::from_str(line).expect("an entry is JSON")).collect();
+    (entries, report, result)
+}
+
+/// What `kubeshark dissect --kfl QUERY --threads N FILE` prints, what was counted, and how it ended.
+pub fn print(file: &Path, query: &str, threads: usize) -> (String, Report, Result<(), DissectError>) {
     let config = DissectConfig {
         inputs: vec![Input::File(file.to_owned())],
-        filter: filter.expect("the empty query"),
+        filter: kfl::Filter::new(query, &api::options(0)).expect("a query"),
         output: Output::Ndjson,
-        threads: 1,
+        threads,
         bpf: None,
         limits: Limits::default(),
         stop: std::sync::Arc::default(),
     };
     let mut out = Vec::new();
     let (report, result) = worker::dissect(&config, &mut out, &|_| ());
-    let text = String::from_utf8(out).expect("JSON is UTF-8");
-    let entries = text.lines().map(|line| serde_json::from_str(line).expect("an entry is JSON")).collect();
-    (entries, report, result)
+    (String::from_utf8(out).expect("JSON is UTF-8"), report, result)
 }
 
 /// The flags of an entry that are set, by name; a gap with its bytes.
@@ -42,7 +48,7 @@ pub fn flags(entry: &Value) -> Vec<String> {
     told.collect()
 }
 
-/// An entry in short: `GET /path 200 body [flags]`; what is missing is `-`.
+/// An entry in short: `GET /path 200 body [flags]`, `POST /path (body) 200 body [flags]`; what is missing is `-`.
 pub fn line(entry: &Value) -> String {
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),
@@ -50,11 +56,14 @@ pub fn line(entry: &Value) -> String {
         other => other.to_string(),
     };
     let (request, response) = (&entry["request"], &entry["response"]);
-    let asked = if request.is_null() {
+    let mut asked = if request.is_null() {
         "-".to_owned()
     } else {
         format!("{} {}", text(&request["method"]), text(&request["url"]))
     };
+    if let Some(sent) = request["postData"]["text"].as_str() {
+        asked.extend([" (", sent, ")"]);
+    }
     let answered = if response.is_null() {
         "-".to_owned()
     } else {

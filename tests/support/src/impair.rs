@@ -6,12 +6,10 @@ use crate::{
 };
 
 /// What was done.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Changes {
-    /// Frames lost.
-    pub lost: u64,
-    /// Of these, UDP: nothing else tells that they were there.
-    pub lost_datagrams: u64,
+    /// The frames that were lost.
+    pub lost: Capture,
     /// Frames that come later.
     pub moved: u64,
     /// Frames that come twice.
@@ -20,15 +18,16 @@ pub struct Changes {
 
 /// Loses 1 % of the frames, lets 5 % come one to three frames late, doubles 1 %.
 pub fn impair(capture: &Capture, seed: u64) -> (Capture, Changes) {
-    let (random, mut changes) = (&mut Random::new(seed), Changes::default());
+    let random = &mut Random::new(seed);
+    let lost = Capture { link_type: capture.link_type, frames: Vec::new() };
+    let mut changes = Changes { lost, moved: 0, doubled: 0 };
     // Each frame with the place in the order that it now has, in quarters of frames.
     let mut frames: Vec<(usize, Frame)> = Vec::new();
     for (place, frame) in capture.frames.iter().enumerate() {
         let (place, dice) = (place * 4, random.below(100));
         let (place, copies) = match dice {
             0 => {
-                changes.lost += 1;
-                changes.lost_datagrams += u64::from(frame.bytes.get(23) == Some(&17));
+                changes.lost.frames.push(frame.clone());
                 continue;
             }
             1..=5 => {

@@ -1,4 +1,4 @@
-//! A network namespace of one's own.
+//! Namespaces of one's own.
 
 use std::{
     fs,
@@ -10,7 +10,26 @@ use std::{
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// A namespace in which the calling thread is, with all that it starts, until the thread ends.
+/// `unshare` with these namespaces, as root or as one who is root inside; the reason where neither may be.
+pub fn command(namespaces: &[&str]) -> Result<Command, String> {
+    [&[][..], &["--user", "--map-root-user"]]
+        .into_iter()
+        .map(|user| [user, namespaces].concat())
+        .find(|options| {
+            let ran = Command::new("unshare").args(options).arg("true").output();
+            ran.is_ok_and(|ran| ran.status.success())
+        })
+        .map(|options| {
+            let mut command = Command::new("unshare");
+            command.args(options);
+            command
+        })
+        .ok_or_else(|| REFUSED.to_owned())
+}
+
+const REFUSED: &str = "network namespaces may not be made here";
+
+/// A network namespace in which the calling thread is, with all that it starts, until the thread ends.
 #[derive(Debug)]
 pub struct Namespace(Child);
 
@@ -25,7 +44,7 @@ impl Namespace {
         let deadline = Instant::now() + Duration::from_secs(10);
         while fs::read_link(&path).is_ok_and(|theirs| theirs == own) {
             if namespace.0.try_wait().is_ok_and(|ended| ended.is_some()) || Instant::now() > deadline {
-                return Err("network namespaces may not be made here".into());
+                return Err(REFUSED.into());
             }
             thread::sleep(Duration::from_millis(5));
         }

@@ -9,6 +9,20 @@ pub struct Frame {
     pub at: u64,
     /// What was captured.
     pub bytes: Vec<u8>,
+    /// How many bytes more were on the wire.
+    pub cut: u32,
+}
+
+impl Frame {
+    /// One that was captured whole.
+    pub fn new(at: u64, bytes: Vec<u8>) -> Self {
+        Self { at, bytes, cut: 0 }
+    }
+
+    /// Its length on the wire.
+    pub fn wire_len(&self) -> u32 {
+        (self.bytes.len() as u32).saturating_add(self.cut)
+    }
 }
 
 /// A capture: frames of one link type.
@@ -43,28 +57,38 @@ const SECOND: u64 = 1_000_000_000;
 
 impl Capture {
     /// Reads a little-endian pcap, as tcpdump writes it on the usual machines; gzip or not.
+    ///
+    /// # Panics
+    ///
+    /// Where it is something else, or damaged.
     pub fn read(bytes: &[u8]) -> Self {
+        Self::try_read(bytes).expect("a whole little-endian pcap")
+    }
+
+    /// The same; `None` where it is something else, or damaged.
+    pub fn try_read(bytes: &[u8]) -> Option<Self> {
         if bytes.starts_with(&[0x1f, 0x8b]) {
             let mut plain = Vec::new();
-            flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain).expect("gzip");
-            return Self::read(&plain);
+            flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain).ok()?;
+            return Self::try_read(&plain);
         }
-        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
-        let unit = match word(0) {
+        let word = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+        let unit = match word(0)? {
             0xa1b2_c3d4 => 1000,
             0xa1b2_3c4d => 1,
-            magic => panic!("no little-endian pcap: {magic:x}"),
+            _ => return None,
         };
         let (mut at, mut frames) = (24, Vec::new());
         while at < bytes.len() {
-            let len = word(at + 8) as usize;
+            let len = word(at + 8)? as usize;
             frames.push(Frame {
-                at: u64::from(word(at)) * SECOND + u64::from(word(at + 4)) * unit,
-                bytes: bytes[at + 16..at + 16 + len].to_vec(),
+                at: u64::from(word(at)?) * SECOND + u64::from(word(at + 4)?) * unit,
+                bytes: bytes.get(at + 16..at + 16 + len)?.to_vec(),
+                cut: word(at + 12)?.saturating_sub(len as u32),
             });
             at += 16 + len;
         }
-        Self { link_type: word(20), frames }
+        Some(Self { link_type: word(20)?, frames })
     }
 
     /// As a pcap with times in micro- or nanoseconds.
@@ -76,9 +100,8 @@ impl Capture {
         for frame in &self.frames {
             let fraction = frame.at % SECOND / if nano { 1 } else { 1000 };
             let len = frame.bytes.len() as u32;
-            out.extend(
-                [(frame.at / SECOND) as u32, fraction as u32, len, len].map(|word| endian.u32(word)).concat(),
-            );
+            let header = [(frame.at / SECOND) as u32, fraction as u32, len, frame.wire_len()];
+            out.extend(header.map(|word| endian.u32(word)).concat());
             out.extend(&frame.bytes);
         }
         out
@@ -101,9 +124,8 @@ impl Capture {
         block(1, &interface.concat());
         for frame in &self.frames {
             let len = frame.bytes.len() as u32;
-            let header =
-                [0, (frame.at >> 32) as u32, frame.at as u32, len, len].map(|word| endian.u32(word)).concat();
-            block(6, &[&header, &frame.bytes[..]].concat());
+            let header = [0, (frame.at >> 32) as u32, frame.at as u32, len, frame.wire_len()];
+            block(6, &[&header.map(|word| endian.u32(word)).concat(), &frame.bytes[..]].concat());
         }
         out
     }
@@ -126,7 +148,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let frames = vec![Frame { at: 1_700_000_000_123_456_789, bytes: vec![1, 2, 3] }];
+        let whole = Frame::new(1_700_000_000_123_456_789, vec![1, 2, 3]);
+        let frames = vec![whole.clone(), Frame { cut: 1000, ..whole }];
         let capture = Capture { link_type: 1, frames };
         assert_eq!(Capture::read(&gzip(&capture.pcap(Endian::Little, true))), capture);
     }

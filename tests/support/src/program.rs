@@ -126,14 +126,23 @@ impl Drop for Tap {
 
 /// The answer to `GET path`: status and body. Speaks HTTP/1.1 by itself, so that tests can send any header.
 pub fn get(address: &str, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
-    let mut request = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n");
+    exchange(address, "GET", path, headers, "")
+}
+
+/// The answer to a request with a body.
+pub fn ask(address: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+    exchange(address, method, path, &[("Content-Length", &body.len().to_string())], body)
+}
+
+fn exchange(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+    let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
         request.extend(["Host: ", address, "\r\n"]);
     }
     for (name, value) in headers {
         request.extend([name, ": ", value, "\r\n"]);
     }
-    request += "\r\n";
+    request.extend(["\r\n", body]);
     let mut stream =
         std::net::TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
     stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a socket");
@@ -143,9 +152,25 @@ pub fn get(address: &str, path: &str, headers: &[(&str, &str)]) -> (u16, String)
     drop(stream.read_to_end(&mut answer));
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let status = status.unwrap_or_else(|| panic!("GET {path}: no answer but {answer:?}"));
+    let status = status.unwrap_or_else(|| panic!("{method} {path}: no answer but {answer:?}"));
     let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
     (status, body.to_owned())
+}
+
+/// Whether these programs are there; if not, `part` is told to be [`missing`].
+///
+/// # Panics
+///
+/// With `KUBESHARK_TEST_STRICT=1`, where one is absent.
+pub fn installed(part: &str, programs: &[&str]) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<_> = std::env::split_paths(&path).chain(["/usr/sbin".into()]).collect();
+    let is_there = |program: &&str| folders.iter().any(|folder| folder.join(program).is_file());
+    let absent: Vec<_> = programs.iter().filter(|program| !is_there(program)).copied().collect();
+    if !absent.is_empty() {
+        missing(&format!("{part}: not run, no {} (hack/setup.sh test)", absent.join(", ")));
+    }
+    absent.is_empty()
 }
 
 /// Tells whoever ran the tests that a part of them could not run here: at the end of `make test`, else at once.
@@ -161,7 +186,8 @@ pub fn note(text: &str) {
     }
 }
 
-/// The same for a part that has to run wherever a change is accepted: with `KUBESHARK_TEST_STRICT=1` it is a failure.
+/// The same for a part that has to run wherever a change is accepted, which is each that needs nothing but programs and
+/// rights: with `KUBESHARK_TEST_STRICT=1` it is a failure.
 ///
 /// # Panics
 ///

@@ -7,6 +7,11 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use crate::{
+    pcap::Endian,
+    traffic::{self, Mix},
+};
+
 /// A directory that is removed with its value.
 #[derive(Debug)]
 pub struct Scratch(PathBuf);
@@ -32,6 +37,11 @@ impl Scratch {
         let path = self.0.join(name);
         fs::write(&path, bytes).expect("a temporary file");
         path
+    }
+
+    /// Writes the capture of a mix into it, as `mix.pcap`.
+    pub fn mix(&self, mix: &Mix) -> PathBuf {
+        self.file("mix.pcap", &traffic::capture(mix).pcap(Endian::Little, false))
     }
 }
 

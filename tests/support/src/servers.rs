@@ -77,6 +77,9 @@ impl S3 {
     /// The only key.
     pub const KEY: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
 
+    /// The only region.
+    pub const REGION: &str = "us-east-2";
+
     /// Starts it with empty buckets; `None`, and a note, where it is missing.
     pub fn start(buckets: &[&str]) -> Option<Self> {
         let program = find("versitygw")?;
@@ -91,7 +94,17 @@ impl S3 {
         let address = free_address();
         let mut running = Running::start(
             Command::new(program)
-                .args(["--access", Self::KEY_ID, "--secret", Self::KEY, "--quiet", "--port", &address])
+                .args([
+                    "--access",
+                    Self::KEY_ID,
+                    "--secret",
+                    Self::KEY,
+                    "--region",
+                    Self::REGION,
+                    "--quiet",
+                    "--port",
+                    &address,
+                ])
                 // With accounts, a wrong key is refused as S3 refuses it.
                 .arg("--iam-dir")
                 .arg(directory.path().join("iam"))

@@ -71,7 +71,7 @@ pub fn capture(mix: &Mix) -> Capture {
         let turn = random.below(open.len() as u64) as usize;
         match open[turn].next() {
             Some(bytes) => {
-                capture.frames.push(Frame { at, bytes });
+                capture.frames.push(Frame::new(at, bytes));
                 at += 20_000;
             }
             None => drop(open.swap_remove(turn)),

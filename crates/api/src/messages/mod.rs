@@ -15,19 +15,25 @@
 //!    │ ◀──────────────── Frame, Frame, … ─ │   live: an entry once, with every subscription that it matches
 //!    │ ◀── Seen {sequence}, Lost …, Status │
 //!    │ ── Unsubscribe {id} ──────────────▶ │
+//!    │ ── Scripts {scripts, env} ────────▶ │   on each connection, and whenever something changes: the whole of it
+//!    │ ── Jobs {command, tag} ───────────▶ │
+//!    │ ◀── Console …, ScriptStates …,      │
+//!    │     Jobs …, HubAction … ─────────── │
 //! ```
 
 mod frame;
+mod scripts;
 
 use serde::{Deserialize, Serialize};
 
 pub use frame::{Delivery, Frame, FrameError, FrameReader, MAX_DELIVERIES};
+pub use scripts::{ConsoleLine, Env, Job, JobCommand, LineKind, Script, ScriptPhase, ScriptState};
 
 /// A subscription's number: chosen by the hub, unique within a connection.
 pub type SubscriptionId = u32;
 
 /// The protocol's version; both sides refuse another.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Which form of an entry is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -58,6 +64,8 @@ pub enum ToWorker {
         id: SubscriptionId,
         /// The query as the user typed it.
         kfl: String,
+        /// The spelling that the hub read it in.
+        language: kfl::Language,
         /// Milliseconds since the Unix epoch: what `now()` means on every worker.
         now: i64,
         /// The form of the entries.
@@ -79,6 +87,22 @@ pub enum ToWorker {
     Unsubscribe {
         /// The subscription.
         id: SubscriptionId,
+    },
+    /// All scripts that are to run, and what they see as `env`. What is not among them is unloaded, and what did not
+    /// change goes on undisturbed; a change of `env` alone reaches running scripts. A worker that loses its hub goes on
+    /// with what it has; of several hubs, the one that spoke last is right.
+    Scripts {
+        /// In the order of their numbers.
+        scripts: Vec<Script>,
+        /// The whole of it.
+        env: Env,
+    },
+    /// Do something with jobs.
+    Jobs {
+        /// What.
+        command: JobCommand,
+        /// Only the jobs of this name; `None` for all.
+        tag: Option<String>,
     },
 }
 
@@ -131,5 +155,31 @@ pub enum FromWorker {
     Status {
         /// A JSON object.
         status: serde_json::Value,
+    },
+    /// Scripts wrote to the console.
+    Console {
+        /// In order.
+        lines: Vec<ConsoleLine>,
+        /// Lines before these that were not kept for the hub.
+        lost: u64,
+    },
+    /// How the scripts fare; when something changed, a few times a second at most.
+    ScriptStates {
+        /// In the order of their numbers.
+        states: Vec<ScriptState>,
+    },
+    /// All jobs; when something changed, a few times a second at most.
+    Jobs {
+        /// By script and name.
+        jobs: Vec<Job>,
+    },
+    /// A script called `hub.action`.
+    HubAction {
+        /// The script.
+        script: u32,
+        /// The first argument.
+        action: String,
+        /// The second.
+        object: serde_json::Value,
     },
 }

@@ -15,7 +15,9 @@ use worker::{CaptureStats, DissectConfig, DissectError, Input, Limits, Progress}
 use crate::{
     capturing,
     exit::{Failure, Outcome},
-    ledger, query, serving,
+    ledger,
+    query::{self, Spelling},
+    serving,
 };
 
 const EXAMPLES: &str = "\
@@ -40,6 +42,8 @@ pub(crate) struct Args {
     /// Only entries that this query lets through
     #[arg(long, value_name = "QUERY", default_value = "")]
     kfl: String,
+    #[command(flatten)]
+    spelling: Spelling,
     /// What to print
     #[arg(short, long, value_enum, default_value_t = Output::Ndjson)]
     output: Output,
@@ -64,7 +68,7 @@ enum Output {
 pub(crate) fn run(args: Args) -> Outcome {
     let stop = serving::interrupted().map_err(|error| Failure::of(&error))?;
     let config = DissectConfig {
-        filter: query::compile(&args.kfl)?,
+        filter: query::compile(&args.kfl, args.spelling)?,
         inputs: args.files.into_iter().map(capturing::input).collect(),
         output: match args.output {
             Output::Ndjson => worker::Output::Ndjson,

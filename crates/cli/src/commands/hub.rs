@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::{
     exit::{Failure, Outcome},
-    serving,
+    scripts, serving,
 };
 
 const NO_WORKERS: &str = "\
@@ -27,11 +27,13 @@ A worker serves its own machine only. That of another machine comes here through
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Where it serves
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8899", env = "KUBESHARK_HUB_LISTEN")]
+    #[arg(long, value_name = "ADDR:PORT", default_value = serving::HUB.0, env = serving::HUB.1)]
     listen: SocketAddr,
     /// Its workers
     #[arg(long, value_name = "ADDR:PORT,…", value_delimiter = ',', env = "KUBESHARK_WORKERS")]
     workers: Vec<String>,
+    #[command(flatten)]
+    scripts: scripts::Args,
     #[command(flatten)]
     names: serving::Names,
 }
@@ -45,8 +47,20 @@ pub(crate) fn failure(error: &::hub::Error) -> Failure {
 }
 
 /// A hub with the usual settings.
-pub(crate) fn config(listen: SocketAddr, workers: Vec<String>, allowed_hosts: Vec<String>) -> ::hub::Config {
-    ::hub::Config { listen, workers, allowed_hosts, ..::hub::Config::default() }
+pub(crate) fn config(
+    listen: SocketAddr,
+    workers: Vec<String>,
+    scripts: &scripts::Args,
+    allowed_hosts: Vec<String>,
+) -> ::hub::Config {
+    ::hub::Config {
+        listen,
+        workers,
+        scripts: scripts.source(),
+        script_host: scripts::host(),
+        allowed_hosts,
+        ..::hub::Config::default()
+    }
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
@@ -55,7 +69,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         return Err(Failure::Usage(NO_WORKERS.into()));
     }
     let what = format!("gathers what {} sees", workers.join(", "));
-    let config = config(args.listen, workers, args.names.allowed_hosts);
+    let config = config(args.listen, workers, &args.scripts, args.names.allowed_hosts);
     serving::run(async {
         let mut hub = ::hub::start(config).await.map_err(|error| failure(&error))?;
         let outcome = if let Err(error) = serving::greet_watchers(&what, hub.address) {

@@ -6,12 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Subcommand, ValueEnum};
-use kfl::{Explanation, Filter, Language, Options};
+use clap::Subcommand;
+use kfl::{Explanation, Filter, Language};
 
 use crate::{
     exit::{Failure, Outcome},
-    query,
+    query::{self, Spelling},
 };
 
 const EXAMPLES: &str = "\
@@ -54,17 +54,8 @@ struct Query {
     /// The query
     #[arg(value_name = "QUERY")]
     text: String,
-    /// The spelling of the query [default: v1 where it makes sense as that, else v2]
-    #[arg(long, value_enum)]
-    lang: Option<Lang>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Lang {
-    /// KFL as of 2023
-    V1,
-    /// KFL2
-    V2,
+    #[command(flatten)]
+    spelling: Spelling,
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
@@ -79,22 +70,12 @@ pub(crate) fn run(args: &Args) -> Outcome {
 }
 
 impl Query {
-    fn in_its_language(&self, options: Options<'static>) -> Options<'static> {
-        let language = match self.lang {
-            None => Language::Any,
-            Some(Lang::V1) => Language::V1,
-            Some(Lang::V2) => Language::V2,
-        };
-        Options { language, ..options }
-    }
-
     fn compile(&self) -> Result<Filter, Failure> {
-        let options = self.in_its_language(api::options(query::now()));
-        Filter::new(&self.text, &options).map_err(|error| query::refused(&error, &self.text))
+        query::compile(&self.text, self.spelling)
     }
 
     fn explain(&self) -> Result<Explanation, Failure> {
-        let options = self.in_its_language(api::explaining(query::now()));
+        let options = self.spelling.of(api::explaining(query::now()));
         kfl::explain(&self.text, &options).map_err(|error| query::refused(&error, &self.text))
     }
 }

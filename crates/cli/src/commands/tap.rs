@@ -3,12 +3,13 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    time::Duration,
 };
 
 use crate::{
     capturing,
     exit::{Failure, Outcome},
-    serving,
+    scripts, serving,
 };
 
 use super::worker::Common;
@@ -18,11 +19,15 @@ nothing to tap. Tapping a Kubernetes cluster is not built yet; today you can say
   kubeshark tap -i any             to watch this machine, live
   kubeshark tap --pcap FILE        to look into a capture (`-` is standard input)";
 
+/// How long scripts may take to be loaded before a capture is read.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 const EXAMPLES: &str = "\
 Examples:
   kubeshark tap --pcap traffic.pcap
   kubeshark tap -i any
   kubeshark tap -i eth0 --bpf 'tcp port 8080'
+  kubeshark tap -i any --scripts ./scripts --env SLACK_WEBHOOK=https://hooks.slack.com/…
   tcpdump -i any -w - -U | kubeshark tap --pcap -";
 
 /// Watch traffic: of this machine, or of a capture
@@ -33,12 +38,14 @@ Examples:
 pub(crate) struct Args {
     #[command(flatten)]
     common: Common,
+    #[command(flatten)]
+    scripts: scripts::Args,
     /// Where the hub serves
     #[arg(
         long,
         value_name = "ADDR:PORT",
-        default_value = "127.0.0.1:8899",
-        env = "KUBESHARK_HUB_LISTEN",
+        default_value = serving::HUB.0,
+        env = serving::HUB.1,
         help_heading = "Serving"
     )]
     listen: SocketAddr,
@@ -46,8 +53,8 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "ADDR:PORT",
-        default_value = "127.0.0.1:30001",
-        env = "KUBESHARK_WORKER_LISTEN",
+        default_value = serving::WORKER.0,
+        env = serving::WORKER.1,
         help_heading = "Serving"
     )]
     worker_listen: SocketAddr,
@@ -70,10 +77,12 @@ async fn serve(args: Args, config: worker::Config) -> Outcome {
         .ip()
         .is_unspecified()
         .then(|| serving::dialled(args.worker_listen).ip().to_string());
-    let config = worker::Config { own: vec![listen], advertise, ..config };
+    // What a capture holds is read once: scripts that are on their way must not miss it.
+    let wait_for_scripts = (!args.scripts.scripts.is_empty()).then_some(PATIENCE);
+    let config = worker::Config { own: vec![listen], advertise, wait_for_scripts, ..config };
     let mut worker = worker::start(config).await.map_err(|error| super::worker::failure(&error))?;
     let workers = vec![serving::dialled(worker.address).to_string()];
-    let hub = super::hub::config(listen, workers, args.common.names.allowed_hosts);
+    let hub = super::hub::config(listen, workers, &args.scripts, args.common.names.allowed_hosts);
     let mut hub = match hub::start(hub).await {
         Ok(hub) => hub,
         Err(error) => {

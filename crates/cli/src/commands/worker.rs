@@ -15,7 +15,7 @@ use tracing::warn;
 use crate::{
     capturing,
     exit::{Failure, Outcome},
-    serving,
+    scripts, serving,
 };
 
 const NO_SOURCE: &str = "a worker needs packets: name an interface with -i, or a capture with --pcap";
@@ -38,8 +38,8 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "ADDR:PORT",
-        default_value = "127.0.0.1:30001",
-        env = "KUBESHARK_WORKER_LISTEN",
+        default_value = serving::WORKER.0,
+        env = serving::WORKER.1,
         help_heading = "Serving"
     )]
     listen: SocketAddr,
@@ -55,6 +55,10 @@ pub(crate) struct Args {
         help_heading = "Serving"
     )]
     node: String,
+    /// Whom it becomes once its interfaces are open, as a number: it starts as root, and looks at packets as somebody
+    /// without any right
+    #[arg(long, value_name = "UID", env = "KUBESHARK_USER", value_parser = clap::value_parser!(u32).range(1..))]
+    user: Option<u32>,
 }
 
 /// The options of every command that a worker is part of.
@@ -81,6 +85,7 @@ impl Common {
             store: self.store.limits(),
             data_dir: self.store.data_dir.clone().or_else(state),
             packets: self.store.packets(),
+            script_host: scripts::host(),
             allowed_hosts: self.names.allowed_hosts.clone(),
             ..Config::new(sources)
         })
@@ -200,7 +205,10 @@ pub(crate) fn run(args: Args) -> Outcome {
     let Some(config) = args.common.config(args.listen) else {
         return Err(Failure::Usage(NO_SOURCE.into()));
     };
-    let config = Config { node: args.node, advertise: args.advertise, ..config };
+    let config = Config { node: args.node, advertise: args.advertise, user: args.user, ..config };
+    if args.user.is_some() {
+        ::worker::forbid_escalation().map_err(|error| Failure::of(&error))?;
+    }
     let what = format!("serves {} to a hub", capturing::describe(&config.sources));
     serving::run(async {
         let mut worker = ::worker::start(config).await.map_err(|error| failure(&error))?;

@@ -189,7 +189,7 @@ impl Resources {
                 };
                 Row::new(*name, value, format!("response.{key}[{index}].{field}"))
             });
-            sections.push(Section::Table { title: format!("{title} [{index}]"), rows: rows.collect() });
+            sections.push(Section::table(format!("{title} [{index}]"), rows.collect()));
         }
     }
 }
@@ -244,7 +244,7 @@ impl Payload for Request {
 
     fn sections(&self) -> Vec<Section> {
         let rows = vec![Row::new("OpCode", words::opcode(self.opcode), "request.opCode")];
-        let mut sections = vec![Section::Table { title: "Details".to_owned(), rows }];
+        let mut sections = vec![Section::table("Details", rows)];
         for (index, question) in self.questions.0.iter().enumerate() {
             let selector = |field: &str| format!("request.questions[{index}].{field}");
             let rows = vec![
@@ -252,13 +252,9 @@ impl Payload for Request {
                 Row::new("Type", words::kind(question.kind), selector("type")),
                 Row::new("Class", words::class(question.class), selector("class")),
             ];
-            sections.push(Section::Table { title: format!("Question [{index}]"), rows });
+            sections.push(Section::table(format!("Question [{index}]"), rows));
         }
         sections
-    }
-
-    fn as_record(&self) -> &dyn Record {
-        self
     }
 }
 
@@ -276,14 +272,10 @@ impl Payload for Response {
 
     fn sections(&self) -> Vec<Section> {
         let rows = vec![Row::new("Code", words::code(self.code), "response.code")];
-        let mut sections = vec![Section::Table { title: "Details".to_owned(), rows }];
+        let mut sections = vec![Section::table("Details", rows)];
         self.answers.sections("Answer", "answers", &mut sections);
         self.authorities.sections("Authorities", "authorities", &mut sections);
         self.additionals.sections("Additionals", "additionals", &mut sections);
         sections
-    }
-
-    fn as_record(&self) -> &dyn Record {
-        self
     }
 }

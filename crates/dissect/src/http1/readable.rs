@@ -2,7 +2,6 @@
 
 use api::{Payload, Row, Section, Summary};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use kfl::Record;
 
 use super::{
     form::Param,
@@ -39,7 +38,7 @@ impl Payload for Request {
 
     fn sections(&self) -> Vec<Section> {
         let path = self.text.get(self.path);
-        let mut sections = vec![table(
+        let mut sections = vec![Section::table(
             "Details",
             vec![
                 Row::new("Method", self.text.get(self.method), "request.method"),
@@ -54,19 +53,15 @@ impl Payload for Request {
             let rows = rows.map(|(index, segment)| {
                 Row::new(index.to_string(), segment, format!("request.pathSegments[{index}]"))
             });
-            sections.push(table("Path Segments", rows.collect()));
+            sections.push(Section::table("Path Segments", rows.collect()));
         }
-        sections.push(table("Headers", map_rows(&self.headers(), "request.headers")));
-        sections.push(table("Cookies", map_rows(&self.cookies(), "request.cookies")));
-        sections.push(table("Query String", query_rows(&self.query())));
+        sections.push(Section::table("Headers", map_rows(&self.headers(), "request.headers")));
+        sections.push(Section::table("Cookies", map_rows(&self.cookies(), "request.cookies")));
+        sections.push(Section::table("Query String", query_rows(&self.query())));
         if let Some(post) = &self.post {
             sections.push(post.section());
         }
         sections
-    }
-
-    fn as_record(&self) -> &dyn Record {
-        self
     }
 }
 
@@ -78,7 +73,11 @@ impl PostData {
                 Row::new(param.name.clone(), value, format!("request.postData.params[{index}].value"))
             });
             let media = self.mime_type.split(';').next().unwrap_or_default();
-            return table(&format!("POST Data ({media})"), rows.collect());
+            return Section::Table {
+                title: "POST Data".to_owned(),
+                detail: Some((media.to_owned(), "request.postData.mimeType".to_owned())),
+                rows: rows.collect(),
+            };
         }
         let (encoding, text) = match &self.body {
             TextOrBytes::Text(text) => ("", text.clone()),
@@ -110,7 +109,7 @@ impl Payload for Response {
 
     fn sections(&self) -> Vec<Section> {
         let mut sections = vec![
-            table(
+            Section::table(
                 "Details",
                 vec![
                     Row::new("Status", self.status, "response.status"),
@@ -118,8 +117,8 @@ impl Payload for Response {
                     Row::new("Body Size (bytes)", self.body_size, "response.bodySize"),
                 ],
             ),
-            table("Headers", map_rows(&self.headers(), "response.headers")),
-            table("Cookies", map_rows(&self.cookies(), "response.cookies")),
+            Section::table("Headers", map_rows(&self.headers(), "response.headers")),
+            Section::table("Cookies", map_rows(&self.cookies(), "response.cookies")),
         ];
         if !self.content.text.is_empty() {
             sections.push(Section::Body {
@@ -132,14 +131,6 @@ impl Payload for Response {
         }
         sections
     }
-
-    fn as_record(&self) -> &dyn Record {
-        self
-    }
-}
-
-fn table(title: &str, rows: Vec<Row>) -> Section {
-    Section::Table { title: title.to_owned(), rows }
 }
 
 fn map_rows(map: &Map<'_>, selector: &str) -> Vec<Row> {

@@ -100,10 +100,7 @@ impl<'t> MultiMap<'t> {
             .filter_map(move |group| group.first().map(|(name, _)| (text.get(*name), group)))
     }
 
-    fn value<'a>(&self, group: &'a [(Span, Span)]) -> Value<'a>
-    where
-        't: 'a,
-    {
+    fn value(&self, group: &'t [(Span, Span)]) -> Value<'t> {
         match group {
             [(_, value)] => Value::text(self.text.get(*value)),
             rows => Value::List(kfl::Lent::Made(Box::new(Values { text: self.text, rows }))),

@@ -3,25 +3,37 @@
 mod about;
 mod complete;
 mod item;
+mod jobs;
 mod ledger;
+mod logs;
 mod pcaps;
+mod scripts;
 mod status;
 mod validate;
 
 use std::{net::SocketAddr, sync::Arc, time::SystemTime};
 
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    routing::{get, post},
+};
 use web::{Hosts, Shutdown};
 
 use crate::{
     Limits,
     fanout::{Entries, Fanout},
     metrics::Health,
+    scripts::Scripts,
 };
+
+/// A script as JSON is longer than the script, at worst six times.
+const ESCAPED: usize = 6;
 
 /// What handlers see of the hub.
 pub(crate) struct Hub {
     pub(crate) fanout: Arc<Fanout>,
+    pub(crate) scripts: Arc<Scripts>,
     pub(crate) address: SocketAddr,
     pub(crate) started: SystemTime,
     pub(crate) limits: Limits,
@@ -30,19 +42,30 @@ pub(crate) struct Hub {
 /// All routes, behind the access check.
 pub(crate) fn router(hub: Hub, hosts: Hosts, shutdown: Shutdown) -> Router {
     let hub = Arc::new(hub);
+    let following = logs::Following::new(Arc::clone(&hub.scripts), &hub.limits, shutdown.clone());
+    let following = Router::new().route("/scripts/logs", get(logs::follow)).with_state(following);
     let watching =
         web::watch::routes(Entries(Arc::clone(&hub.fanout)), hub.limits.sessions.clone(), shutdown);
+    let body = ESCAPED * hub.limits.script_bytes.max(hub.limits.env_bytes);
     let traffic = Router::new()
         .route("/echo", get(about::echo))
         .route("/item/{worker}/{id}", get(item::item))
+        .route("/jobs", get(jobs::list))
+        .route("/jobs/{command}", post(jobs::command))
         .route("/ledger", get(ledger::ledger))
         .route("/metadata/version", get(about::version))
         .route("/pcaps/download/{worker}/{stream}", get(pcaps::download))
         .route("/query/complete", get(complete::complete))
         .route("/query/validate", get(validate::validate))
+        .route("/scripts", get(scripts::list).post(scripts::add))
+        .route("/scripts/done", post(scripts::done))
+        .route("/scripts/env", get(scripts::names).post(scripts::set_env))
+        .route("/scripts/{index}", get(scripts::get).put(scripts::edit).delete(scripts::remove))
         .route("/status", get(status::status))
+        .layer(DefaultBodyLimit::max(body))
         .with_state(Arc::clone(&hub))
-        .merge(watching);
+        .merge(watching)
+        .merge(following);
     let front = Router::new().route("/", get(about::front)).with_state(Arc::clone(&hub));
     let open = web::health::routes(Health(hub));
     web::protect(twice(&traffic).merge(front), twice(&open), hosts)

@@ -16,25 +16,16 @@ use web::Failure;
 pub(super) struct Parameters {
     #[serde(default)]
     q: String,
-    /// `v1`, `v2`, or nothing for either.
     #[serde(default)]
-    lang: String,
+    lang: Language,
 }
 
 /// Always 200 for a question that can be read; the answer is in the body.
 pub(super) async fn validate(
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Json<Value>, Failure> {
-    let Query(Parameters { q, lang }) =
+    let Query(Parameters { q, lang: language }) =
         parameters.map_err(|error| Failure::bad_request(error.body_text()))?;
-    let language = match &*lang {
-        "" => Language::Any,
-        "v1" => Language::V1,
-        "v2" => Language::V2,
-        other => {
-            return Err(Failure::bad_request(format!("There is no language {other:?}; there are v1, v2.")));
-        }
-    };
     // Whether it is a filter does not depend on when it is asked.
     let options = Options { language, ..api::explaining(0) };
     Ok(Json(match kfl::explain(&q, &options) {

@@ -19,8 +19,8 @@ use tokio_tungstenite::{
 };
 use tracing::warn;
 
-use super::{Identity, Worker};
-use crate::{Limits, fanout::Fanout, queue::Fate};
+use super::{Identity, Near, Worker};
+use crate::{Limits, fanout::Fanout, queue::Fate, scripts::Scripts};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -91,14 +91,12 @@ impl Link {
     }
 
     /// Serves the connection until it ends.
-    pub(crate) async fn run(self, worker: &Worker, fanout: &Fanout, limits: &Limits) -> LinkError {
-        let boot = worker.state().identity.map_or(0, |identity| identity.boot);
+    pub(crate) async fn run(self, worker: &Worker, near: &Near) -> LinkError {
+        let identity = worker.state().identity;
+        let (boot, node) = identity.map_or((0, String::new()), |identity| (identity.boot, identity.node));
         let (sink, stream) = self.socket.split();
-        let reader = Reader { worker, fanout, boot };
-        match tokio::try_join!(
-            reader.read(stream, limits.worker_silence),
-            write(sink, worker, fanout, limits)
-        ) {
+        let reader = Reader { worker, fanout: &near.fanout, scripts: &near.scripts, boot, node };
+        match tokio::try_join!(reader.read(stream, near.limits.worker_silence), write(sink, worker, near)) {
             Err(error) => error,
             Ok((never, _)) => match never {},
         }
@@ -123,7 +121,9 @@ fn refusal(error: tungstenite::Error) -> LinkError {
 struct Reader<'a> {
     worker: &'a Worker,
     fanout: &'a Fanout,
+    scripts: &'a Scripts,
     boot: u64,
+    node: String,
 }
 
 impl Reader<'_> {
@@ -202,7 +202,20 @@ impl Reader<'_> {
                     queue.history_end(index, None);
                 });
             }
-            FromWorker::Status { status } => self.worker.said(status),
+            FromWorker::Status { status } => self.worker.said(|state| {
+                (state.status, state.said) = (status, Some(std::time::Instant::now()));
+            }),
+            FromWorker::ScriptStates { states } => self.worker.said(|state| state.scripts = states),
+            FromWorker::Jobs { jobs } => self.worker.said(|state| state.jobs = jobs),
+            FromWorker::Console { lines, lost } => {
+                if lost > 0 {
+                    self.scripts.console.lose(&self.node, lost);
+                }
+                for line in lines {
+                    self.scripts.console.write(&self.node, &line);
+                }
+            }
+            FromWorker::HubAction { action, object, .. } => self.scripts.action(&action, object),
             FromWorker::Hello { .. } => return Err(LinkError::NoHello("it said hello twice".into())),
         }
         Ok(())
@@ -219,13 +232,21 @@ impl Reader<'_> {
 async fn write(
     mut sink: SplitSink<Socket, Message>,
     worker: &Worker,
-    fanout: &Fanout,
-    limits: &Limits,
+    near: &Near,
 ) -> Result<Infallible, LinkError> {
+    let Near { fanout, scripts, limits } = near;
     let mut subscribed = BTreeSet::new();
+    // A new connection is told all.
+    let mut changes = scripts.changes();
+    changes.mark_changed();
     let mut ping = interval(limits.worker_silence / PINGS);
     loop {
         let mut messages = Vec::new();
+        if changes.has_changed().unwrap_or(false) {
+            changes.mark_unchanged();
+            messages.push(scripts.delivery());
+        }
+        messages.extend(worker.take_commands());
         for id in worker.take_due() {
             due(worker.index, fanout, &mut subscribed, id, &mut messages);
         }
@@ -240,6 +261,8 @@ async fn write(
             .map_err(|_| LinkError::TimedOut(limits.worker_timeout))??;
         tokio::select! {
             () = worker.news.notified() => {}
+            // The sender lives as long as the hub. What changed is looked at above.
+            _ = changes.changed() => changes.mark_changed(),
             _ = ping.tick() => sink.feed(Message::Ping(Bytes::new())).await.map_err(LinkError::Broken)?,
         }
     }
@@ -263,6 +286,7 @@ fn due(
             messages.push(ToWorker::Subscribe {
                 id,
                 kfl: watcher.query.text.to_string(),
+                language: watcher.query.language,
                 now: watcher.query.now,
                 shape: watcher.shape,
                 after,

@@ -4,7 +4,7 @@ mod link;
 pub(crate) mod request;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     hash::{DefaultHasher, Hash, Hasher},
     sync::{
         Arc, Mutex,
@@ -13,12 +13,22 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use api::messages::SubscriptionId;
+use api::messages::{Job, ScriptState, SubscriptionId, ToWorker};
 use tokio::{sync::Notify, time::sleep};
 use tracing::{debug, info, warn};
 
 use self::link::{Link, LinkError};
-use crate::{Limits, WorkerAddressError, fanout::Fanout, lock};
+use crate::{Limits, WorkerAddressError, fanout::Fanout, lock, scripts::Scripts};
+
+/// Most commands that wait for a worker; they are few, and a person waits for each.
+const MAX_COMMANDS: usize = 64;
+
+/// What a link is between, on the hub's side.
+pub(crate) struct Near {
+    pub(crate) fanout: Arc<Fanout>,
+    pub(crate) scripts: Arc<Scripts>,
+    pub(crate) limits: Limits,
+}
 
 /// A worker, connected or not.
 #[derive(Debug)]
@@ -30,7 +40,9 @@ pub(crate) struct Worker {
     state: Mutex<State>,
     /// Watchers of which the worker may have to be told something; `None` while it is away.
     due: Mutex<Option<BTreeSet<SubscriptionId>>>,
-    /// `due` has grown.
+    /// What it must be told once, while it is connected.
+    commands: Mutex<VecDeque<ToWorker>>,
+    /// `due` or `commands` has grown.
     news: Notify,
     /// Deliveries that came from it.
     pub(crate) received: AtomicU64,
@@ -50,6 +62,10 @@ pub(crate) struct State {
     pub(crate) error: Option<String>,
     /// What it last said of itself.
     pub(crate) status: serde_json::Value,
+    /// How its scripts fare, as it last said.
+    pub(crate) scripts: Vec<ScriptState>,
+    /// Its jobs; none while it is away.
+    pub(crate) jobs: Vec<Job>,
     /// When it said that.
     pub(crate) said: Option<Instant>,
 }
@@ -98,9 +114,12 @@ impl Worker {
                 identity: None,
                 error: None,
                 status: serde_json::Value::Null,
+                scripts: Vec::new(),
+                jobs: Vec::new(),
                 said: None,
             }),
             due: Mutex::new(None),
+            commands: Mutex::default(),
             news: Notify::new(),
             received: AtomicU64::new(0),
             repeated: AtomicU64::new(0),
@@ -131,6 +150,24 @@ impl Worker {
         }
     }
 
+    /// Has it told something; false if it is away, or has not heard many before.
+    pub(crate) fn command(&self, command: ToWorker) -> bool {
+        if !self.is_connected() {
+            return false;
+        }
+        let mut commands = lock(&self.commands);
+        let room = commands.len() < MAX_COMMANDS;
+        if room {
+            commands.push_back(command);
+            self.news.notify_one();
+        }
+        room
+    }
+
+    fn take_commands(&self) -> VecDeque<ToWorker> {
+        std::mem::take(&mut *lock(&self.commands))
+    }
+
     /// Takes the marks.
     fn take_due(&self) -> BTreeSet<SubscriptionId> {
         lock(&self.due).as_mut().map(std::mem::take).unwrap_or_default()
@@ -149,21 +186,23 @@ impl Worker {
 
     fn left(&self, error: &LinkError, fanout: &Fanout) {
         *lock(&self.due) = None;
+        lock(&self.commands).clear();
         fanout.watchers(|watchers| {
             for watcher in watchers.values() {
                 watcher.update(|queue| queue.away(self.index));
             }
         });
         let mut state = lock(&self.state);
+        state.jobs.clear();
         state.error = Some(error.to_string());
         if std::mem::take(&mut state.connected) {
             state.since = SystemTime::now();
         }
     }
 
-    fn said(&self, status: serde_json::Value) {
-        let mut state = lock(&self.state);
-        (state.status, state.said) = (status, Some(Instant::now()));
+    /// Notes what it says of itself.
+    fn said(&self, note: impl FnOnce(&mut State)) {
+        note(&mut lock(&self.state));
     }
 
     fn count(&self, received: u64, repeated: u64) {
@@ -173,10 +212,11 @@ impl Worker {
 }
 
 /// Keeps a link to the worker; never returns.
-pub(crate) async fn run(worker: Arc<Worker>, fanout: Arc<Fanout>, limits: Limits) {
+pub(crate) async fn run(worker: Arc<Worker>, near: Near) {
+    let Near { fanout, limits, .. } = &near;
     let mut attempt = 0;
     loop {
-        let error = match Link::dial(&worker, &limits).await {
+        let error = match Link::dial(&worker, limits).await {
             Ok((link, identity)) => {
                 let (name, node, boot) = (&worker.address, &identity.node, identity.boot);
                 // Whoever was told that it is away is told that it is back.
@@ -186,13 +226,13 @@ pub(crate) async fn run(worker: Arc<Worker>, fanout: Arc<Fanout>, limits: Limits
                     info!(worker = name, node, boot, "A worker is connected");
                 }
                 attempt = 0;
-                worker.arrived(identity, &fanout);
-                link.run(&worker, &fanout, &limits).await
+                worker.arrived(identity, fanout);
+                link.run(&worker, &near).await
             }
             Err(error) => error,
         };
-        worker.left(&error, &fanout);
-        let pause = pause(&limits, &worker.address, attempt);
+        worker.left(&error, fanout);
+        let pause = pause(limits, &worker.address, attempt);
         // Once is enough: `/status` says it as long as it is true.
         if attempt == 0 {
             warn!(worker = worker.address, %error, "A worker is away; dialling until it is back");

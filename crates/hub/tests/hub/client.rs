@@ -81,8 +81,16 @@ impl Client {
 
 /// The status and body of a GET.
 pub(crate) async fn get(hub: SocketAddr, path: &str) -> (u16, String) {
+    send(hub, "GET", path, "").await
+}
+
+/// The status and body of any request.
+pub(crate) async fn send(hub: SocketAddr, method: &str, path: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(hub).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {hub}\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {hub}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();

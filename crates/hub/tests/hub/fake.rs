@@ -193,6 +193,7 @@ impl Fake {
                 subscriptions.get_mut(&id).unwrap().credit += bytes as i64;
             }
             ToWorker::Unsubscribe { id } => drop(subscriptions.remove(&id)),
+            ToWorker::Scripts { .. } | ToWorker::Jobs { .. } => {}
         }
     }
 

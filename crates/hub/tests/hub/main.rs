@@ -5,5 +5,6 @@
 mod client;
 mod fake;
 mod routes;
+mod scripts;
 mod watching;
 mod workers;

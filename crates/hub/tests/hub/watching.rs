@@ -39,13 +39,19 @@ async fn stored_entries_come_oldest_first_and_then_what_is_captured() {
 async fn all_workers_are_asked_the_same_at_the_same_now() {
     let workers = [Fake::start([]).await, Fake::start([]).await];
     let hub = hub_of(&[&workers[0], &workers[1]], quick()).await;
-    let mut client = Client::connect(hub.address, "/ws").await;
+    let mut client = Client::connect(hub.address, "/ws?lang=v2").await;
     client.send("timestamp >= now()").await;
     status_when(hub.address, |status| status["watchers"][0]["historyEnded"] == true).await;
     let asked: Vec<_> = workers.iter().map(Fake::heard).collect();
     assert_eq!(asked[0], asked[1]);
-    let ToWorker::Subscribe { kfl, now, shape, after, .. } = &asked[0][0] else { panic!("{asked:?}") };
-    assert_eq!((&**kfl, *shape, *after), ("timestamp >= now()", Shape::Base, None));
+    let ToWorker::Subscribe { kfl, language, now, shape, after, .. } = &asked[0][0] else {
+        panic!("{asked:?}")
+    };
+    // Which the first spelling would have been too, had it not been fixed.
+    assert_eq!(
+        (&**kfl, *language, *shape, *after),
+        ("timestamp >= now()", kfl::Language::V2, Shape::Base, None)
+    );
     assert!(*now > 1_700_000_000_000);
 }
 

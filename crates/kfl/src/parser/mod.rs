@@ -40,6 +40,26 @@ pub(crate) fn parse(text: &str) -> Result<Option<Expr>, Fault> {
     }
 }
 
+/// `operand { sign operand }` of either spelling as one node, however long: a tree of pairs would be as deep as the chain
+/// is long.
+pub(crate) fn chain<P, E>(
+    parser: &mut P,
+    sign: &str,
+    take: fn(&mut P, &str) -> bool,
+    operand: fn(&mut P) -> Result<E, Fault>,
+    join: fn(&mut P, Vec<E>) -> E,
+) -> Result<E, Fault> {
+    let first = operand(parser)?;
+    if !take(parser, sign) {
+        return Ok(first);
+    }
+    let mut terms = vec![first, operand(parser)?];
+    while take(parser, sign) {
+        terms.push(operand(parser)?);
+    }
+    Ok(join(parser, terms))
+}
+
 struct Parser<'t> {
     text: &'t str,
     tokens: &'t [Token],
@@ -49,30 +69,18 @@ struct Parser<'t> {
 
 impl<'t> Parser<'t> {
     fn or(&mut self) -> Result<Expr, Fault> {
-        self.chain("or", Parser::and, Node::Or)
+        chain(self, "or", Parser::take_word, Parser::and, |parser, terms| parser.joined(terms, Node::Or))
     }
 
     fn and(&mut self) -> Result<Expr, Fault> {
-        self.chain("and", Parser::equality, Node::And)
+        chain(self, "and", Parser::take_word, Parser::equality, |parser, terms| {
+            parser.joined(terms, Node::And)
+        })
     }
 
-    /// `operand { word operand }` as one node, however long: a tree of pairs would be as deep as the chain is long.
-    fn chain(
-        &mut self,
-        word: &str,
-        operand: fn(&mut Self) -> Result<Expr, Fault>,
-        node: fn(Vec<Expr>) -> Node,
-    ) -> Result<Expr, Fault> {
-        let first = operand(self)?;
-        if !self.at_word(word) {
-            return Ok(first);
-        }
-        let start = first.span.start;
-        let mut terms = vec![first];
-        while self.take_word(word) {
-            terms.push(operand(self)?);
-        }
-        Ok(Expr { span: start..self.behind(), kind: node(terms) })
+    fn joined(&self, terms: Vec<Expr>, node: fn(Vec<Expr>) -> Node) -> Expr {
+        let start = terms.first().map_or(0, |first| first.span.start);
+        Expr { span: start..self.behind(), kind: node(terms) }
     }
 
     fn equality(&mut self) -> Result<Expr, Fault> {

@@ -334,6 +334,7 @@ fn converted(value: &Value<'_>, kind: Kind) -> Value2<'static> {
         },
         Kind::Int => match number(value) {
             Number::Int(int) => Value2::Int(int),
+            Number::Float(float) if float.is_nan() => default(kind),
             Number::Float(float) => Value2::Float(float),
         },
         Kind::Time => match number(value) {

@@ -3,15 +3,18 @@
 //! A text becomes a tree ([`parse()`]), whose names are resolved against the host's [`Variable`]s and whose kinds are
 //! checked ([`check`]); [`eval`] runs it. Lexer, fields, regexes and limits are those of the first spelling.
 
+mod calls;
 mod check;
 mod eval;
 mod parse;
 mod print;
+mod short;
 #[cfg(test)]
 mod tests;
 mod value;
 
 use crate::{
+    code::Code,
     compile::{Options, Reads},
     error::Fault,
     explain::Field,
@@ -24,7 +27,7 @@ use crate::{
 use regex::Regex;
 use std::ops::Range;
 
-pub(crate) use eval::truth;
+use eval::truth;
 pub(crate) use parse::parse;
 
 /// A name that KFL2 gives to something of a host's records.
@@ -151,6 +154,8 @@ pub(crate) struct Program {
     pub(crate) root: Expr,
     pub(crate) variables: Vec<Bound>,
     pub(crate) reads: Reads,
+    /// The same as tests and jumps, where that serves.
+    pub(crate) code: Option<Code>,
 }
 
 /// A variable that a program reads, resolved.
@@ -181,7 +186,8 @@ pub(crate) fn compile(text: &str, options: &Options<'_>) -> Result<Option<Progra
     let mut checker = check::Checker::new(options, Regexes::default());
     let root = checker.root(tree)?;
     let reads = checker.reads();
-    Ok(Some(Program { root, variables: checker.variables, reads }))
+    let code = short::code(&root, &checker.variables);
+    Ok(Some(Program { root, variables: checker.variables, reads, code }))
 }
 
 /// The query with its parentheses, and the fields that it reads.
@@ -196,6 +202,9 @@ pub(crate) fn explain(text: &str, options: &Options<'_>) -> Result<(String, Vec<
 impl Program {
     /// Whether the query lets this record through.
     pub(crate) fn matches(&self, record: &dyn Record) -> bool {
-        truth(self, record)
+        match &self.code {
+            Some(code) => code.passes(record),
+            None => truth(self, record),
+        }
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     error::Fault,
     lexer::{self, Kind, Token},
     limits,
+    parser::chain,
 };
 use std::ops::Range;
 
@@ -63,30 +64,16 @@ impl Parser<'_> {
     }
 
     fn or(&mut self) -> Result<Expr, Fault> {
-        self.chain("||", Parser::and, Node2::Or)
+        chain(self, "||", Parser::take, Parser::and, |parser, terms| parser.joined(terms, Node2::Or))
     }
 
     fn and(&mut self) -> Result<Expr, Fault> {
-        self.chain("&&", Parser::relation, Node2::And)
+        chain(self, "&&", Parser::take, Parser::relation, |parser, terms| parser.joined(terms, Node2::And))
     }
 
-    /// However long, a chain is one node: a tree of pairs would be as deep as the chain is long.
-    fn chain(
-        &mut self,
-        marks: &str,
-        operand: fn(&mut Self) -> Result<Expr, Fault>,
-        node: fn(Vec<Expr>) -> Node2,
-    ) -> Result<Expr, Fault> {
-        let first = operand(self)?;
-        if !self.at(marks) {
-            return Ok(first);
-        }
-        let start = first.span.start;
-        let mut terms = vec![first];
-        while self.take(marks) {
-            terms.push(operand(self)?);
-        }
-        Ok(self.since(start, node(terms)))
+    fn joined(&self, terms: Vec<Expr>, node: fn(Vec<Expr>) -> Node2) -> Expr {
+        let start = terms.first().map_or(0, |first| first.span.start);
+        self.since(start, node(terms))
     }
 
     fn relation(&mut self) -> Result<Expr, Fault> {

@@ -27,7 +27,9 @@ pub(crate) enum Datum {
 pub(crate) struct Constant {
     pub(crate) datum: Datum,
     form: String,
-    /// The whole number of which `form` is the decimal form: a field compares with it without being written out.
+    /// The whole number that equals it, as a number or in its decimal form.
+    whole: Option<i64>,
+    /// The whole number of which `form` is the decimal form: a text that is one compares without being written out.
     decimal: Option<i64>,
     /// The address of which `form` is the usual form.
     address: Option<IpAddr>,
@@ -39,7 +41,12 @@ impl Constant {
         let form = datum.form().into_owned();
         let decimal = form.parse::<i64>().ok().filter(|int| int.to_string() == form);
         let address = form.parse::<IpAddr>().ok().filter(|address| address.to_string() == form);
-        Constant { decimal, address, number: datum.number(), form, datum }
+        let whole = match &datum {
+            Datum::Int(int) => Some(*int),
+            Datum::Float(float) => Number::Float(*float).whole(),
+            _ => decimal,
+        };
+        Constant { whole, decimal, address, number: datum.number(), form, datum }
     }
 
     pub(crate) fn form(&self) -> &str {
@@ -52,26 +59,29 @@ impl Constant {
 }
 
 /// Whether one value, not looking into lists, equals the constant.
-#[inline]
 pub(crate) fn equals(value: &Value<'_>, constant: &Constant) -> bool {
-    match (value, &constant.datum) {
-        (Value::Int(left), Datum::Int(right)) => left == right,
-        (Value::Int(_) | Value::Float(_), Datum::Int(_) | Datum::Float(_)) => {
+    equals_plain(value, constant).unwrap_or_else(|| match (value, &constant.datum) {
+        (Value::Float(_), Datum::Int(_) | Datum::Float(_)) => {
             number(value).compare(constant.number) == Some(Ordering::Equal)
         }
-        (Value::Int(left), _) => constant.decimal == Some(*left),
-        (Value::Text(left), _) => *left == constant.form,
-        (Value::Digits(left), _) => match i64::try_from(*left) {
-            Ok(left) => constant.decimal == Some(left),
-            Err(_) => left.to_string() == constant.form,
-        },
-        (Value::Address(left), _) => constant.address == Some(*left),
         // Encoding a body is dear, its length is not.
         (Value::Base64(bytes), _) => {
             bytes.len().div_ceil(3) * 4 == constant.form.len() && STANDARD.encode(bytes) == constant.form
         }
         _ => form(value) == constant.form.as_str(),
-    }
+    })
+}
+
+/// The same of a value that owns nothing and whose text is at hand; `None` of any other.
+#[inline]
+pub(crate) fn equals_plain(value: &Value<'_>, constant: &Constant) -> Option<bool> {
+    Some(match value {
+        Value::Int(left) => constant.whole == Some(*left),
+        Value::Text(Cow::Borrowed(left)) => *left == constant.form,
+        Value::Digits(left) => constant.decimal == Some(i64::try_from(*left).ok()?),
+        Value::Address(left) => constant.address == Some(*left),
+        _ => return None,
+    })
 }
 
 /// The text that equality and the helpers see. Lists and records have none.

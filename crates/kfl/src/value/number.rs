@@ -18,6 +18,20 @@ impl Number {
         }
     }
 
+    pub(crate) fn is_nan(self) -> bool {
+        matches!(self, Number::Float(float) if float.is_nan())
+    }
+
+    /// The whole number that it is.
+    pub(crate) fn whole(self) -> Option<i64> {
+        match self {
+            Number::Int(int) => Some(int),
+            Number::Float(float) => {
+                (float.fract() == 0.0 && (-BEYOND..BEYOND).contains(&float)).then_some(float as i64)
+            }
+        }
+    }
+
     /// The order of the values themselves, without rounding; `None` where one is not a number.
     pub(crate) fn compare(self, other: Number) -> Option<Ordering> {
         match (self, other) {

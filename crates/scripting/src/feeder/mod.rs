@@ -10,7 +10,7 @@ mod stats;
 use std::{
     ffi::OsString,
     path::PathBuf,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 
@@ -58,6 +58,17 @@ impl std::fmt::Debug for Feeder {
     }
 }
 
+/// A feeder that does not keep its script host.
+#[derive(Clone)]
+pub struct WeakFeeder(Weak<Handle>);
+
+impl WeakFeeder {
+    /// The feeder, if it is still there.
+    pub fn upgrade(&self) -> Option<Feeder> {
+        self.0.upgrade().map(Feeder)
+    }
+}
+
 impl Feeder {
     /// Gets ready; the host starts with the first script. Requests of helpers are answered by `host` on `runtime`.
     ///
@@ -75,6 +86,11 @@ impl Feeder {
         let inner = Arc::new(Inner::new(about, options, host, runtime, console));
         child::supervise(launch, Arc::clone(&inner))?;
         Ok(Self(Arc::new(Handle(inner))))
+    }
+
+    /// For those whom it serves itself.
+    pub fn downgrade(&self) -> WeakFeeder {
+        WeakFeeder(Arc::downgrade(&self.0))
     }
 
     fn inner(&self) -> &Inner {
@@ -164,6 +180,11 @@ impl Feeder {
             Ok(Err(_)) => Err("the script host ended".to_owned()),
             Err(_) => Err("the script host is busy".to_owned()),
         }
+    }
+
+    /// Bytes of events that wait for the script host. What comes when they are [`Options::queue_bytes`] is dropped.
+    pub fn queued_bytes(&self) -> usize {
+        self.inner().queued_bytes()
     }
 
     /// Counters, and how the scripts stand.

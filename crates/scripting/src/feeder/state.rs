@@ -156,6 +156,10 @@ impl Inner {
         }
     }
 
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.lock().feed.len()
+    }
+
     pub(super) async fn query(&self, json: &[u8]) -> Option<Vec<u8>> {
         let receiver = {
             let mut state = self.lock();

@@ -6,10 +6,12 @@ mod file;
 mod hub;
 mod jobs;
 mod kfl;
+mod paths;
 mod pcap;
 mod prometheus;
 mod test;
 mod utils;
+mod vendor;
 mod wrapper;
 
 use boa_engine::{JsResult, JsValue};
@@ -47,6 +49,14 @@ pub const HELPERS: &[&[Helper]] = &[
     hub::HELPERS,
     prometheus::HELPERS,
     wrapper::HELPERS,
+    vendor::webhook::HELPERS,
+    vendor::slack::HELPERS,
+    vendor::influxdb::HELPERS,
+    vendor::elastic::HELPERS,
+    vendor::s3::HELPERS,
+    vendor::gcs::HELPERS,
+    vendor::azure::HELPERS,
+    vendor::kinesis::HELPERS,
 ];
 
 /// Every helper, in the order of the documentation.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   client                                      server
-//!     │ ── GET /wsFull[?q=KFL][&events=1] ────▶ │
+//!     │ ── GET /wsFull[?q=KFL][&lang=v2] ─────▶ │   also events=1
 //!     │ ── text: KFL (if there was no q) ─────▶ │   a bad one closes with 1008 and a reason that quotes the error
 //!     │ ◀────────────── text: entry, entry, … ─ │   what is stored, oldest first; then what comes
 //!     │ ── text: KFL ─────────────────────────▶ │   replaces the filter; everything begins anew
@@ -28,10 +28,11 @@ use axum::{
     response::Response,
     routing::get,
 };
+use kfl::Language;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use self::session::Session;
+use self::session::{Asked, Session};
 use crate::{Access, Failure, Shutdown};
 
 /// What a feed gives.
@@ -74,6 +75,8 @@ pub struct Query {
     pub text: Utf8Bytes,
     /// What `now()` means in it: milliseconds since the Unix epoch.
     pub now: i64,
+    /// The spelling that it was read in.
+    pub language: Language,
 }
 
 /// Bounds of the sessions of one server.
@@ -131,6 +134,9 @@ struct Parameters {
     q: Option<String>,
     #[serde(default)]
     events: String,
+    /// The spelling of every filter of the session.
+    #[serde(default)]
+    lang: Language,
 }
 
 async fn watch<S: Source, const SHAPE: u8>(
@@ -153,12 +159,15 @@ async fn watch<S: Source, const SHAPE: u8>(
             settings.sessions
         ))
     })?;
-    let shape = if SHAPE == Shape::Base as u8 { Shape::Base } else { Shape::Full };
-    let events = matches!(&*parameters.events, "1" | "true");
+    let asked = Asked {
+        shape: if SHAPE == Shape::Base as u8 { Shape::Base } else { Shape::Full },
+        events: matches!(&*parameters.events, "1" | "true"),
+        language: parameters.lang,
+    };
     let most = settings.query_bytes.saturating_mul(READ_FACTOR);
     let upgrade = upgrade.max_message_size(most).max_frame_size(most);
     Ok(upgrade.on_upgrade(move |socket| async move {
-        let session = Session::new(socket, source, shape, access, events, settings);
+        let session = Session::new(socket, source, access, asked, settings);
         session.run(parameters.q.map(Utf8Bytes::from), shutdown).await;
         drop(seat);
     }))

@@ -10,6 +10,7 @@ use std::{
 use api::messages::Shape;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use futures_util::{FutureExt, SinkExt};
+use kfl::Language;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::tungstenite;
 use tracing::debug;
@@ -37,10 +38,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct Session<S: Source> {
     socket: WebSocket,
     source: S,
-    shape: Shape,
     access: Access,
-    /// Whether the client asked for notices.
-    events: bool,
+    asked: Asked,
     settings: Settings,
     /// `None` until there is a filter.
     watch: Option<Watch<S::Feed>>,
@@ -48,6 +47,16 @@ pub(super) struct Session<S: Source> {
     unanswered_pings: u32,
     /// What the client says cannot be read any more.
     deaf: bool,
+}
+
+/// What a client asked for when it connected.
+pub(super) struct Asked {
+    /// The form of the entries.
+    pub(super) shape: Shape,
+    /// Whether it wants notices.
+    pub(super) events: bool,
+    /// The spelling of its filters.
+    pub(super) language: Language,
 }
 
 /// A filter at work.
@@ -81,13 +90,12 @@ impl<S: Source> Session<S> {
     pub(super) fn new(
         socket: WebSocket,
         source: S,
-        shape: Shape,
         access: Access,
-        events: bool,
+        asked: Asked,
         settings: Settings,
     ) -> Self {
         let (watch, notices, unanswered_pings, deaf) = (None, Notices::default(), 0, false);
-        Self { socket, source, shape, access, events, settings, watch, notices, unanswered_pings, deaf }
+        Self { socket, source, access, asked, settings, watch, notices, unanswered_pings, deaf }
     }
 
     /// Runs the session to its end.
@@ -162,13 +170,16 @@ impl<S: Source> Session<S> {
         if text.len() > self.settings.query_bytes {
             return Err(self.too_long());
         }
-        let query = Query { text, now: now() };
-        let filter = kfl::Filter::new(&query.text, &api::options(query.now))
+        let now = now();
+        let options = kfl::Options { language: self.asked.language, ..api::options(now) };
+        let filter = kfl::Filter::new(&text, &options)
             .map_err(|error| End::Close(close_code::POLICY, format!("bad KFL: {error}")))?;
+        // Whoever reads it again reads it in the same spelling.
+        let query = Query { text, now, language: filter.language() };
         let left = filter.limit();
         // The old feed goes first, so that a client never holds two.
         self.watch = None;
-        let feed = self.source.open(Arc::new(filter), &query, self.shape, &self.access);
+        let feed = self.source.open(Arc::new(filter), &query, self.asked.shape, &self.access);
         self.watch = Some(Watch { feed, left });
         Ok(())
     }
@@ -192,8 +203,8 @@ impl<S: Source> Session<S> {
                         watch.left = watch.left.map(|left| left.saturating_sub(1));
                         over = watch.left == Some(0);
                     }
-                    Item::Lost { n, why } if self.events => notices.lost(n, why),
-                    Item::HistoryEnd if self.events => {
+                    Item::Lost { n, why } if self.asked.events => notices.lost(n, why),
+                    Item::HistoryEnd if self.asked.events => {
                         socket.feed(Message::Text(r#"{"event":"historyEnd"}"#.into())).await?;
                     }
                     Item::Lost { .. } | Item::HistoryEnd => {}

@@ -16,7 +16,7 @@ use axum::{
 use tokio::sync::Semaphore;
 use web::{Access, Hosts, Metrics, Readiness, Report, Shutdown};
 
-use crate::{NameHistory, Packets, status::Status, store::Store};
+use crate::{NameHistory, Packets, scripts::Scripts, status::Status, store::Store};
 
 /// Why a watcher lost entries that nobody has looked at: how many of them it would have seen is not known.
 const EVICTED: &str = "up to n, evicted from the worker's store before they could be filtered";
@@ -29,6 +29,7 @@ const EVICTED_BEFORE: &str =
 #[derive(Clone)]
 pub(crate) struct Served {
     pub(crate) store: Arc<Store>,
+    pub(crate) scripts: Arc<Scripts>,
     pub(crate) packets: Option<Packets>,
     pub(crate) names: NameHistory,
     /// Who may make files of packets at a time.

@@ -7,7 +7,10 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use api::messages::{Cursor, Frame, FromWorker, MAX_DELIVERIES, Shape, SubscriptionId, ToWorker, VERSION};
+use api::{
+    Entry,
+    messages::{Cursor, Frame, FromWorker, MAX_DELIVERIES, Shape, SubscriptionId, ToWorker, VERSION},
+};
 use axum::{
     extract::{
         State, WebSocketUpgrade,
@@ -16,13 +19,13 @@ use axum::{
     response::Response,
 };
 use futures_util::{Sink, SinkExt, StreamExt};
-use kfl::Filter;
+use kfl::{Filter, Language, Options};
 use tokio::{sync::watch::Receiver, time};
 use tracing::{debug, info};
 use web::Access;
 
 use super::{EVICTED, EVICTED_BEFORE, Served, watch::write_shape};
-use crate::store::Store;
+use crate::{scripts::Place, store::Store};
 
 /// How often the hub is told how the worker is.
 const STATUS_PERIOD: Duration = Duration::from_secs(2);
@@ -33,8 +36,14 @@ const SEEN_PERIOD: Duration = Duration::from_millis(500);
 /// How long the hub may take to receive one message: one that has stopped must not hold its subscriptions for ever.
 const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// Longest message of a hub, in bytes: all its scripts, escaped as JSON.
+const MAX_MESSAGE: usize = 64 << 20;
+
 /// A frame is sent when it has grown so long, in bytes.
 const FRAME_BYTES: usize = 64 << 10;
+
+/// Most entries that scripts are asked about at once for one that catches up: its credit may not reach further.
+const MAX_ASKED: usize = 32;
 
 /// Most subscriptions of one hub.
 const MAX_SUBSCRIPTIONS: usize = 10_000;
@@ -44,7 +53,7 @@ pub(super) async fn upgrade(
     State(served): State<Served>,
     socket: WebSocketUpgrade,
 ) -> Response {
-    socket.max_message_size(4 << 20).on_upgrade(move |socket| async move {
+    socket.max_message_size(MAX_MESSAGE).on_upgrade(move |socket| async move {
         info!("A hub is connected");
         if let Err(error) = Link::new(served).serve(socket).await {
             debug!(%error, "The connection to a hub ended");
@@ -63,6 +72,7 @@ struct Subscription {
 /// What equal subscriptions share.
 struct LiveQuery {
     kfl: String,
+    language: Language,
     now: i64,
     shape: Shape,
     filter: Filter,
@@ -87,12 +97,15 @@ struct Link {
     /// The `live` that the hub was last told.
     told: u64,
     frame: Frame,
+    /// How much of what scripts have to say the hub has.
+    place: Place,
 }
 
 impl Link {
     fn new(served: Served) -> Self {
         let head = served.store.head();
-        Self { served, head, subscriptions: Vec::new(), live: 1, told: 1, frame: Frame::default() }
+        let place = served.scripts.outbox().place();
+        Self { served, head, subscriptions: Vec::new(), live: 1, told: 1, frame: Frame::default(), place }
     }
 
     fn store(&self) -> &Store {
@@ -114,10 +127,12 @@ impl Link {
         status.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         let mut seen = time::interval(SEEN_PERIOD);
         seen.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+        let mut said = self.served.scripts.outbox().news();
         loop {
-            // Seen before the store is read, so that what comes meanwhile wakes us.
+            // Seen before store and outbox are read, so that what comes meanwhile wakes us.
             self.head.mark_unchanged();
-            let more = self.pump(&mut sink).await?;
+            said.mark_unchanged();
+            let more = self.pass_on(&mut sink).await? | self.pump(&mut sink).await?;
             tokio::select! {
                 biased;
                 () = shutdown.requested() => return send(&mut sink, Message::Close(None)).await,
@@ -129,6 +144,8 @@ impl Link {
                 },
                 _ = status.tick() => say(&mut sink, &FromWorker::Status { status: self.served.status.json() }).await?,
                 _ = seen.tick(), if self.told != self.live && self.anyone_live() => self.tell_seen(&mut sink).await?,
+                // The sender lives as long as the scripts, which are served.
+                _ = said.changed(), if !more => {}
                 changed = self.head.changed(), if !more => {
                     if changed.is_err() {
                         return Ok(());
@@ -141,17 +158,19 @@ impl Link {
 
     async fn hear(&mut self, text: &str, sink: &mut impl Outlet) -> Result<(), axum::Error> {
         match serde_json::from_str(text) {
-            Ok(ToWorker::Subscribe { id, kfl, now, shape, after }) => match self.query(kfl, now, shape) {
-                Ok(query) => {
-                    let (next, gone) = self.place(after);
-                    if gone > 0 {
-                        say(sink, &lost(id, gone, EVICTED_BEFORE)).await?;
+            Ok(ToWorker::Subscribe { id, kfl, language, now, shape, after }) => {
+                match self.query(kfl, language, now, shape) {
+                    Ok(query) => {
+                        let (next, gone) = self.place(after);
+                        if gone > 0 {
+                            say(sink, &lost(id, gone, EVICTED_BEFORE)).await?;
+                        }
+                        let phase = Phase::CatchingUp { next, credit: 0 };
+                        self.subscriptions.push(Subscription { id, query, phase });
                     }
-                    let phase = Phase::CatchingUp { next, credit: 0 };
-                    self.subscriptions.push(Subscription { id, query, phase });
+                    Err(why) => say(sink, &FromWorker::Refused { id, why }).await?,
                 }
-                Err(why) => say(sink, &FromWorker::Refused { id, why }).await?,
-            },
+            }
             Ok(ToWorker::Credit { id, bytes }) => {
                 for subscription in self.subscriptions.iter_mut().filter(|subscription| subscription.id == id)
                 {
@@ -163,22 +182,33 @@ impl Link {
             Ok(ToWorker::Unsubscribe { id }) => {
                 self.subscriptions.retain(|subscription| subscription.id != id);
             }
+            Ok(ToWorker::Scripts { scripts, env }) => self.served.scripts.set(scripts, env),
+            Ok(ToWorker::Jobs { command, tag }) => self.served.scripts.jobs(command, tag),
             Err(error) => debug!(%error, "A hub said something that is not understood"),
         }
         Ok(())
     }
 
     /// The compiled query: shared with an equal one.
-    fn query(&self, kfl: String, now: i64, shape: Shape) -> Result<Arc<LiveQuery>, String> {
+    fn query(
+        &self,
+        kfl: String,
+        language: Language,
+        now: i64,
+        shape: Shape,
+    ) -> Result<Arc<LiveQuery>, String> {
         if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
             return Err(format!("this worker already serves {MAX_SUBSCRIPTIONS} queries of its hub"));
         }
-        let equal = |query: &&Arc<LiveQuery>| query.kfl == kfl && query.now == now && query.shape == shape;
+        let equal = |query: &&Arc<LiveQuery>| {
+            (&query.kfl, query.language, query.now, query.shape) == (&kfl, language, now, shape)
+        };
         if let Some(query) = self.subscriptions.iter().map(|subscription| &subscription.query).find(equal) {
             return Ok(Arc::clone(query));
         }
-        let filter = Filter::new(&kfl, &api::options(now)).map_err(|error| error.to_string())?;
-        Ok(Arc::new(LiveQuery { kfl, now, shape, filter }))
+        let options = Options { language, ..api::options(now) };
+        let filter = Filter::new(&kfl, &options).map_err(|error| error.to_string())?;
+        Ok(Arc::new(LiveQuery { kfl, language, now, shape, filter }))
     }
 
     /// Where a subscription begins, and how much of a file it has missed before.
@@ -187,6 +217,15 @@ impl Link {
             Some(cursor) if cursor.boot == self.served.status.boot => (cursor.sequence.saturating_add(1), 0),
             _ => self.store().beginning(),
         }
+    }
+
+    /// Sends what scripts have to say; whether there is more at once.
+    async fn pass_on(&mut self, sink: &mut impl Outlet) -> Result<bool, axum::Error> {
+        let messages = self.served.scripts.outbox().take(&mut self.place);
+        for message in &messages {
+            say(sink, message).await?;
+        }
+        Ok(!messages.is_empty())
     }
 
     /// Sends the next few entries of everybody; whether there are more at once.
@@ -212,24 +251,34 @@ impl Link {
         }
         let more = !read.entries.is_empty();
         groups.sort_by_key(|(query, _)| query.shape);
-        for (sequence, entry) in read.entries {
-            let mut plain: [Vec<SubscriptionId>; 2] = Default::default();
-            for (query, ids) in groups.iter().filter(|(query, _)| query.filter.matches(&*entry)) {
+        let matching = |entry: &Arc<Entry>| -> Vec<_> {
+            groups.iter().filter(|(query, _)| query.filter.matches(&**entry)).collect()
+        };
+        let wanted: Vec<_> = read
+            .entries
+            .iter()
+            .map(|(sequence, entry)| (*sequence, entry, matching(entry)))
+            .filter(|(.., groups)| !groups.is_empty())
+            .collect();
+        let entries: Vec<_> = wanted.iter().map(|(_, entry, _)| *entry).collect();
+        let changed = self.served.scripts.queried(&entries).await;
+        for ((sequence, entry, groups), changed) in wanted.into_iter().zip(changed) {
+            let mut plain: [Option<(&Filter, Vec<SubscriptionId>)>; 2] = Default::default();
+            for (query, ids) in groups {
                 if query.filter.alters() {
                     // An altered copy is nobody else's.
                     self.frame.push(sequence, entry.at, query.shape, ids, |out| {
-                        write_shape(out, &entry, &query.filter, query.shape);
+                        write_shape(out, entry, changed.as_ref(), &query.filter, query.shape);
                     });
                 } else {
-                    plain[query.shape as usize].extend(ids);
+                    let plain = &mut plain[query.shape as usize];
+                    plain.get_or_insert_with(|| (&query.filter, Vec::new())).1.extend(ids);
                 }
             }
-            for (shape, ids) in
-                [Shape::Full, Shape::Base].into_iter().zip(plain).filter(|(_, ids)| !ids.is_empty())
-            {
-                self.frame.push(sequence, entry.at, shape, &ids, |out| match shape {
-                    Shape::Full => api::write_record(out, &*entry),
-                    Shape::Base => api::write_base(out, &api::View::whole(&entry)),
+            for (shape, plain) in [Shape::Full, Shape::Base].into_iter().zip(plain) {
+                let Some((filter, ids)) = plain else { continue };
+                self.frame.push(sequence, entry.at, shape, &ids, |out| {
+                    write_shape(out, entry, changed.as_ref(), filter, shape);
                 });
             }
             self.flush_when_full(sink).await?;
@@ -271,19 +320,26 @@ impl Link {
             read.entries.retain(|(sequence, _)| *sequence < self.live);
         }
         let at_head = read.entries.is_empty();
-        for (sequence, entry) in read.entries {
+        let matches: Vec<_> = read.entries.iter().map(|(_, entry)| query.filter.matches(&**entry)).collect();
+        let asked = if self.served.scripts.wants_queries() { MAX_ASKED } else { usize::MAX };
+        let matching = read.entries.iter().zip(&matches).filter(|(_, matches)| **matches);
+        let entries: Vec<_> = matching.map(|((_, entry), _)| entry).take(asked).collect();
+        let mut changed = self.served.scripts.queried(&entries).await.into_iter();
+        for ((sequence, entry), matches) in read.entries.iter().zip(matches) {
             // The last entry may overdraw: one larger than the window would never go out otherwise.
             if credit <= 0 {
                 break;
             }
-            next = sequence + 1;
-            if query.filter.matches(&*entry) {
-                let length = self.frame.push(sequence, entry.at, query.shape, &[id], |out| {
-                    write_shape(out, &entry, &query.filter, query.shape);
+            if matches {
+                // Scripts were not asked about the next one yet.
+                let Some(changed) = changed.next() else { break };
+                let length = self.frame.push(*sequence, entry.at, query.shape, &[id], |out| {
+                    write_shape(out, entry, changed.as_ref(), &query.filter, query.shape);
                 });
                 credit -= i64::from(length);
                 self.flush_when_full(sink).await?;
             }
+            next = *sequence + 1;
         }
         self.flush(sink).await?;
         if at_head && !anyone_live {

@@ -5,7 +5,8 @@ use futures_util::sink::unfold;
 
 use super::*;
 use crate::{
-    StoreLimits,
+    NameHistory, StoreLimits,
+    scripts::{Scripts, Surroundings},
     status::Status,
     store::{Store, tests::entries},
 };
@@ -27,7 +28,16 @@ impl Bench {
         let store = Arc::new(Store::new(limits));
         let node = Arc::new(Node { ip: "".into(), name: "".into(), worker: "".into() });
         let (trigger, shutdown) = web::shutdown();
-        let status = Arc::new(Status::new(node, BOOT, Arc::clone(&store), None, Vec::new()));
+        let (scripts, _) = Scripts::new(Surroundings {
+            program: None,
+            about: scripting::About::default(),
+            packets: None,
+            names: NameHistory::default(),
+            over: Arc::default(),
+        })
+        .unwrap();
+        let status =
+            Arc::new(Status::new(node, BOOT, Arc::clone(&store), None, Arc::clone(&scripts), Vec::new()));
         let sent: Arc<Mutex<Vec<Message>>> = Arc::default();
         let sink = unfold(Arc::clone(&sent), |sent, message| async {
             sent.lock().unwrap().push(message);
@@ -35,8 +45,9 @@ impl Bench {
         });
         let link = Link::new(Served {
             store,
+            scripts,
             packets: None,
-            names: crate::NameHistory::default(),
+            names: NameHistory::default(),
             exports: super::super::exports(),
             status,
             shutdown,
@@ -54,7 +65,9 @@ impl Bench {
 
     async fn subscribe(&mut self, id: SubscriptionId, kfl: &str, after: Option<u64>) {
         let after = after.map(|sequence| Cursor { boot: BOOT, sequence });
-        self.hear(&ToWorker::Subscribe { id, kfl: kfl.into(), now: 0, shape: Shape::Base, after }).await;
+        let language = kfl::Language::Any;
+        self.hear(&ToWorker::Subscribe { id, kfl: kfl.into(), language, now: 0, shape: Shape::Base, after })
+            .await;
         self.hear(&ToWorker::Credit { id, bytes: 1 << 20 }).await;
     }
 

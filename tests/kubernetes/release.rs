@@ -1,0 +1,92 @@
+//! Our image on every node, and the chart installed with it.
+
+use std::{path::PathBuf, process::Command, sync::OnceLock, time::Duration};
+
+use serde_json::Value;
+use support::{
+    Scratch,
+    kubernetes::{Cluster, Namespace},
+    program,
+};
+
+/// How long pods may take to be ready.
+pub(crate) const READY: Duration = Duration::from_secs(90);
+
+/// A cluster whose nodes have the program's image; `None` is noted.
+pub(crate) fn cluster() -> Option<Cluster> {
+    static LOADED: OnceLock<()> = OnceLock::new();
+    let cluster = Cluster::find("kubernetes")?;
+    if !cluster.is_ours() {
+        program::note("kubernetes: not run (an image can be loaded only into a cluster of hack/cluster.sh)");
+        return None;
+    }
+    LOADED.get_or_init(|| {
+        let scratch = Scratch::new();
+        let image = scratch.path().join("kubeshark-test.tar");
+        let mut command = Command::new(support::root().join("hack/images.sh"));
+        command.arg("--test").arg(&image).arg(PathBuf::from(env!("CARGO_BIN_EXE_kubeshark")));
+        let ran = program::run(&mut command, b"", Duration::from_mins(1));
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        cluster.alter(&["load", image.to_str().expect("UTF-8")]);
+    });
+    Some(cluster)
+}
+
+/// The chart, installed in a namespace of its own; it goes with its value.
+pub(crate) struct Release<'a> {
+    cluster: &'a Cluster,
+    /// Where.
+    pub(crate) namespace: Namespace<'a>,
+}
+
+impl<'a> Release<'a> {
+    /// Installs it with these settings and waits for nothing.
+    pub(crate) fn install(cluster: &'a Cluster, purpose: &str, settings: &[&str]) -> Self {
+        let label = "pod-security.kubernetes.io/enforce=privileged";
+        let namespace = Namespace::new(cluster, purpose, &[label]);
+        let chart = support::root().join("helm");
+        let mut words = vec!["helm", "install", "kubeshark", chart.to_str().expect("UTF-8")];
+        words.extend(["--namespace", &namespace.name]);
+        let ours =
+            ["tap.docker.registry=localhost", "tap.docker.tag=test", "tap.docker.imagePullPolicy=Never"];
+        words.extend(ours.iter().chain(settings).flat_map(|setting| ["--set", setting]));
+        cluster.must(&words, "");
+        Self { cluster, namespace }
+    }
+
+    /// `kubectl get` in its namespace.
+    pub(crate) fn get(&self, words: &[&str]) -> Value {
+        self.cluster.get(&[&["-n", &self.namespace.name], words].concat())
+    }
+
+    /// The names of its running workers, as soon as one is ready on each node.
+    pub(crate) fn workers(&self) -> Vec<String> {
+        let set = || self.get(&["daemonset", "kubeshark-worker-daemon-set"])["status"].clone();
+        let ready = || {
+            let status = set();
+            let wanted = status["desiredNumberScheduled"].as_u64().filter(|wanted| *wanted > 1)?;
+            (status["numberReady"].as_u64() == Some(wanted)).then_some(())
+        };
+        Cluster::wait(READY, ready, || format!("{}\n{}", set(), self.troubles()));
+        let pods = self.get(&["pods", "-l", "app.kubeshark.co/app=worker"]);
+        let pods = pods["items"].as_array().expect("a list");
+        pods.iter().map(|pod| pod["metadata"]["name"].as_str().expect("a name").to_owned()).collect()
+    }
+
+    /// What a pod answers when the API server asks it.
+    pub(crate) fn ask(&self, pod: &str, port: u16, path: &str) -> String {
+        let path = format!("/api/v1/namespaces/{}/pods/{pod}:{port}/proxy{path}", self.namespace.name);
+        self.cluster.must(&["kubectl", "get", "--raw", &path], "")
+    }
+
+    /// What pods have to say where they do not become ready.
+    fn troubles(&self) -> String {
+        let in_namespace = ["-n", &self.namespace.name];
+        let told = |words: &[&str]| {
+            let ran = self.cluster.run(&[&["kubectl"], words, &in_namespace].concat(), "");
+            String::from_utf8_lossy(&ran.stdout).into_owned() + &ran.stderr
+        };
+        let logs = told(&["logs", "-l", "app.kubernetes.io/name=kubeshark", "--tail=20", "--prefix"]);
+        format!("{}\n{logs}", told(&["get", "events", "--field-selector=type!=Normal"]))
+    }
+}
