@@ -5,7 +5,7 @@ use std::{
     fs,
     path::Path,
     process::Command,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc::sync_channel},
     thread,
     time::Duration,
 };
@@ -65,19 +65,26 @@ impl Recording {
         let outcome = scripting::rehearse(stage, console, |rehearsal| {
             rehearsal.set_env(env);
             rehearsal.load(0, code);
-            let mut now = 0;
-            let mut seen = |seen: Seen| {
-                match seen {
-                    Seen::Packet(info) => now = now.max(info.at),
-                    Seen::Entry(entry) => {
-                        let mut text = Vec::new();
-                        api::write_record(&mut text, &*entry);
-                        rehearsal.entry(&text, now);
+            let (mut now, (sender, events)) = (0, sync_channel(1));
+            let backstage = &backstage;
+            // Beside the script, so that packets come after the copy of their stream.
+            thread::scope(|scope| {
+                scope.spawn(move || {
+                    let mut seen = |seen| sender.send(seen).is_ok();
+                    let read = worker::replay(input, &Limits::default(), node, backstage, &mut seen);
+                    read.expect("a whole capture");
+                });
+                for event in events {
+                    match event {
+                        Seen::Packet(info) => now = now.max(info.at),
+                        Seen::Entry(entry) => {
+                            let mut text = Vec::new();
+                            api::write_record(&mut text, &*entry);
+                            rehearsal.entry(&text, now);
+                        }
                     }
                 }
-                true
-            };
-            worker::replay(input, &Limits::default(), node, &backstage, &mut seen).expect("a whole capture");
+            });
             after(rehearsal, now);
             rehearsal.outcome()
         });
