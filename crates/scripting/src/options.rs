@@ -36,6 +36,8 @@ pub struct Options {
     pub backlog_bytes: usize,
     /// Bytes of console lines and requests that wait for the host's parent.
     pub output_bytes: usize,
+    /// Bytes that scripts may keep in the data directory, copies of streams and snapshots included.
+    pub data_bytes: u64,
     /// Bytes of one console line; what is longer is cut.
     pub line_bytes: usize,
     /// How long a watcher's entry waits for `onItemQueried`, in milliseconds.
@@ -62,6 +64,7 @@ impl Default for Options {
             queue_bytes: 16 << 20,
             backlog_bytes: 16 << 20,
             output_bytes: 4 << 20,
+            data_bytes: 1 << 30,
             line_bytes: 64 << 10,
             query_millis: 50,
             strikes: 3,

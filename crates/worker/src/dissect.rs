@@ -110,8 +110,14 @@ pub fn dissect(
         let position = Position::default();
         let ordinal = report.ledger.capture.packets + report.ledger.capture.filtered;
         let source_config = SourceConfig { filter: config.bpf.clone(), ..SourceConfig::new(input.clone()) };
-        let source = match source::open(&source_config, &config.limits.flow, &position, &config.stop, ordinal, false)
-        {
+        let source = match source::open(
+            &source_config,
+            &config.limits.flow,
+            &position,
+            &config.stop,
+            ordinal,
+            false,
+        ) {
             Ok(source) => source,
             Err(error) => return (report, Err(DissectError::Capture(error))),
         };

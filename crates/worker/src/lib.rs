@@ -18,8 +18,8 @@ mod identity;
 mod ledger;
 mod names;
 mod overload;
-mod replay;
 mod privileges;
+mod replay;
 mod rounds;
 mod scripts;
 mod server;
@@ -36,11 +36,11 @@ pub use dissect::{DissectConfig, DissectError, Output, Progress, Report, dissect
 pub use entries::entries;
 pub use ledger::Ledger;
 pub use names::{Name, NameHistory};
+pub use privileges::forbid_escalation;
 pub use replay::{Backstage, Seen, replay};
 pub use store::packets::{
     Download, PacketCounters, PacketLimits, Packets, PacketsError, PacketsStatus, Snapshot, What,
 };
-pub use privileges::forbid_escalation;
 pub use worker::{Error, Running, start};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

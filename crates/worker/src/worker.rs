@@ -56,7 +56,9 @@ pub enum Error {
     #[error(transparent)]
     Capture(CaptureError),
     /// It cannot keep packets.
-    #[error("cannot keep packets in {directory}; name another data directory, or keep none (--packets-mib 0)")]
+    #[error(
+        "cannot keep packets in {directory}; name another data directory, or keep none (--packets-mib 0)"
+    )]
     Packets {
         /// The directory.
         directory: String,
@@ -160,7 +162,11 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let own: Vec<_> = config.own.iter().copied().chain([address]).collect();
     let packets = packets(&config)?;
     let names = NameHistory::default();
-    let scratch = if config.data_dir.is_none() && config.script_host.is_some() { Some(Scratch::new(address)?) } else { None };
+    let scratch = if config.data_dir.is_none() && config.script_host.is_some() {
+        Some(Scratch::new(address)?)
+    } else {
+        None
+    };
     let about = About {
         node: config.node.clone(),
         ip: node.ip.to_string(),
@@ -194,8 +200,14 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         settle(user, config.data_dir.as_deref())?;
     }
     let statuses = opened.iter().map(|(_, status)| status.clone()).collect();
-    let status =
-        Arc::new(Status::new(Arc::clone(&node), identity::boot(&config), Arc::clone(&store), packets.clone(), Arc::clone(&scripts), statuses));
+    let status = Arc::new(Status::new(
+        Arc::clone(&node),
+        identity::boot(&config),
+        Arc::clone(&store),
+        packets.clone(),
+        Arc::clone(&scripts),
+        statuses,
+    ));
     let (failed, failures) = mpsc::channel(opened.len().max(1));
     let numbers =
         Arc::new(std::sync::Mutex::new(numbers(&config, opened.iter().any(|(_, status)| status.live))?));

@@ -44,13 +44,9 @@ pub(super) async fn item(
         )));
     }
     let worker = find(&hub, &name)?;
-    let (status, body) = request::get(worker, &path(&id, &uri), &hub.limits).await.map_err(|error| {
-        let status = match error {
-            RequestError::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
-            _ => StatusCode::BAD_GATEWAY,
-        };
-        Failure::new(status, format!("Worker {} does not answer: {error}.", worker.address))
-    })?;
+    let (status, body) = request::get(worker, &path(&id, &uri), &hub.limits)
+        .await
+        .map_err(|error| unanswered(worker, &error))?;
     let body = match field {
         Some(field) if status == StatusCode::OK => part(&body, &field).ok_or_else(|| {
             Failure::bad_gateway(format!("Worker {} sent an item without {field}.", worker.address))
@@ -60,8 +56,17 @@ pub(super) async fn item(
     Ok((status, [(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
+/// What is said of a worker that does not answer.
+pub(super) fn unanswered(worker: &Worker, error: &RequestError) -> Failure {
+    let status = match error {
+        RequestError::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::BAD_GATEWAY,
+    };
+    Failure::new(status, format!("Worker {} does not answer: {error}.", worker.address))
+}
+
 /// The worker of this name. Only workers of ours are asked: whatever else a request names is none.
-fn find<'a>(hub: &'a Hub, name: &str) -> Result<&'a Worker, Failure> {
+pub(super) fn find<'a>(hub: &'a Hub, name: &str) -> Result<&'a Worker, Failure> {
     let workers = hub.fanout.workers();
     let found = workers.iter().find(|worker| worker.is_called(name));
     found.map(|worker| &**worker).ok_or_else(|| {

@@ -6,6 +6,7 @@ mod item;
 mod jobs;
 mod ledger;
 mod logs;
+mod pcaps;
 mod scripts;
 mod status;
 mod validate;
@@ -53,6 +54,7 @@ pub(crate) fn router(hub: Hub, hosts: Hosts, shutdown: Shutdown) -> Router {
         .route("/jobs/{command}", post(jobs::command))
         .route("/ledger", get(ledger::ledger))
         .route("/metadata/version", get(about::version))
+        .route("/pcaps/download/{worker}/{stream}", get(pcaps::download))
         .route("/query/complete", get(complete::complete))
         .route("/query/validate", get(validate::validate))
         .route("/scripts", get(scripts::list).post(scripts::add))

@@ -7,7 +7,7 @@ use axum::{
     http::{StatusCode, header},
 };
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper::{Request, client::conn::http1::handshake};
+use hyper::{Request, Response, body::Incoming, client::conn::http1::handshake};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 use tracing::debug;
@@ -40,13 +40,36 @@ pub(crate) async fn get(
     timeout(limits.answer_timeout, asking).await.map_err(|_| RequestError::TimedOut(limits.answer_timeout))?
 }
 
+/// Asks the worker for `path_and_query`, of which the answer may be long: only its head is waited for here.
+pub(crate) async fn stream(
+    worker: &Worker,
+    path_and_query: &str,
+    limits: &Limits,
+) -> Result<Response<Incoming>, RequestError> {
+    let asking = async {
+        let stream = TcpStream::connect(&worker.address).await?;
+        let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
+        // It ends with the answer's body, or when nobody reads it any longer.
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                debug!(%error, "A connection to a worker ended badly");
+            }
+        });
+        Ok(sender.send_request(question(&worker.address, path_and_query)?).await?)
+    };
+    timeout(limits.answer_timeout, asking).await.map_err(|_| RequestError::TimedOut(limits.answer_timeout))?
+}
+
+fn question(address: &str, path_and_query: &str) -> Result<Request<Empty<Bytes>>, RequestError> {
+    let request =
+        Request::get(path_and_query).header(header::HOST, address).header(header::CONNECTION, "close");
+    Ok(request.body(Empty::new())?)
+}
+
 async fn ask(address: &str, path_and_query: &str, most: usize) -> Result<(StatusCode, Bytes), RequestError> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
-    let request = Request::get(path_and_query)
-        .header(header::HOST, address)
-        .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())?;
+    let request = question(address, path_and_query)?;
     let asking = async {
         let answer = sender.send_request(request).await?;
         let status = answer.status();

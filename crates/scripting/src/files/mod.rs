@@ -4,6 +4,7 @@
 //! is no moment between a check and its use in which somebody could put a link in the way.
 
 mod room;
+pub mod tar;
 #[cfg(test)]
 mod tests;
 

@@ -2,10 +2,12 @@
 
 mod call;
 mod console;
+mod file;
 mod hub;
 mod jobs;
 mod kfl;
 mod paths;
+mod pcap;
 mod prometheus;
 mod test;
 mod utils;
@@ -40,6 +42,8 @@ pub const HELPERS: &[&[Helper]] = &[
     console::HELPERS,
     test::HELPERS,
     kfl::HELPERS,
+    pcap::HELPERS,
+    file::HELPERS,
     jobs::HELPERS,
     utils::HELPERS,
     hub::HELPERS,

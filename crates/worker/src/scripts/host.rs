@@ -27,7 +27,8 @@ impl Host for WorkerHost {
             Request::Targets => Box::pin(async { Ok(json!({ "excluded": [], "targets": [] })) }),
             Request::HubAction { action, object } => {
                 let taken = self.outbox.action(0, action, object);
-                let answer = if taken { Ok(Value::Null) } else { Err("too many actions wait for the hub".to_owned()) };
+                let answer =
+                    if taken { Ok(Value::Null) } else { Err("too many actions wait for the hub".to_owned()) };
                 Box::pin(async { answer })
             }
             request => match self.packets.clone() {

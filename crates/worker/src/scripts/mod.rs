@@ -212,7 +212,8 @@ impl Scripts {
     /// Whether scripts have settled: those that a hub named have run their top level, or were refused.
     fn are_ready(&self) -> bool {
         let told = self.lock().told;
-        let loading = |stats: Stats| stats.scripts.iter().any(|one| one.state == scripting::ScriptState::Loading);
+        let loading =
+            |stats: Stats| stats.scripts.iter().any(|one| one.state == scripting::ScriptState::Loading);
         told && self.feeder.as_ref().is_none_or(|feeder| !loading(feeder.stats()))
     }
 
@@ -301,8 +302,11 @@ impl Scripts {
         let outbox = self.outbox.dropped();
         out.counter("kubeshark_worker_script_lines_dropped_total", "Console lines that no hub took in time.")
             .is(stats.lines_dropped + outbox.lines);
-        out.counter("kubeshark_worker_script_actions_dropped_total", "Calls of hub.action that no hub took in time.")
-            .is(outbox.actions);
+        out.counter(
+            "kubeshark_worker_script_actions_dropped_total",
+            "Calls of hub.action that no hub took in time.",
+        )
+        .is(outbox.actions);
         out.append(&stats.metrics);
     }
 }

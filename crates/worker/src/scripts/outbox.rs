@@ -190,7 +190,9 @@ mod tests {
 
     fn console(messages: &[FromWorker]) -> (Vec<&str>, u64) {
         let found = messages.iter().find_map(|message| match message {
-            FromWorker::Console { lines, lost } => Some((lines.iter().map(|line| &*line.text).collect(), *lost)),
+            FromWorker::Console { lines, lost } => {
+                Some((lines.iter().map(|line| &*line.text).collect(), *lost))
+            }
             _ => None,
         });
         found.unwrap_or_default()

@@ -22,7 +22,9 @@ pub(crate) fn infos(batch: &Batch) -> impl Iterator<Item = (Ordinal, PacketInfo)
 fn is_fragment(link_type: u32, frame: &[u8]) -> bool {
     let Some(packet) = ip_packet(link_type, frame) else { return false };
     match packet.first().map(|byte| byte >> 4) {
-        Some(4) => packet.get(6..8).is_some_and(|field| u16::from_be_bytes([field[0], field[1]]) & 0x3fff != 0),
+        Some(4) => {
+            packet.get(6..8).is_some_and(|field| u16::from_be_bytes([field[0], field[1]]) & 0x3fff != 0)
+        }
         Some(6) => packet.get(6) == Some(&44),
         _ => false,
     }

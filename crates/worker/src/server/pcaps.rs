@@ -15,7 +15,7 @@ use axum::{
 use futures_util::stream;
 use serde::Deserialize;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, mpsc},
     task::spawn_blocking,
 };
 use web::{Access, Failure};
@@ -59,7 +59,10 @@ pub(super) async fn merge(
 ) -> Result<Response, Failure> {
     let Json(Merge { query, pcaps }) = request.map_err(|error| Failure::bad_request(error.body_text()))?;
     if pcaps.len() > MAX_STREAMS {
-        return Err(Failure::bad_request(format!("{} streams are too many: {MAX_STREAMS} at most", pcaps.len())));
+        return Err(Failure::bad_request(format!(
+            "{} streams are too many: {MAX_STREAMS} at most",
+            pcaps.len()
+        )));
     }
     let streams = pcaps.iter().map(|name| name.parse()).collect::<Result<Vec<api::Stream>, _>>();
     let streams = streams.map_err(|error| Failure::bad_request(error.to_string()))?;

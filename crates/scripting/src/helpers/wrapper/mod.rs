@@ -1,12 +1,37 @@
 //! `wrapper.*`: what would be many lines of JavaScript.
 
 mod har;
+mod recording;
 
 use serde_json::{Map, Value};
 
 use super::Helper;
 
+use recording::Target;
+
 pub(super) const HELPERS: &[Helper] = &[
+    Helper {
+        name: "wrapper.kflPcapS3",
+        signature: "wrapper.kflPcapS3(data: Item, params: { kflArr: string[], awsRegion?: string, awsAccessKeyId?: string, awsSecretAccessKey?: string, s3Bucket?: string, slackWebhook?: string, slackAuthToken?: string, slackChannelId?: string, active?: boolean, verbose?: boolean, maxMinutes?: number, maxL4Streams?: number }): void",
+        doc: "To be called with every item: records the streams of items that match one of the queries, and every \
+              `maxMinutes` (60), or when there are `maxL4Streams` (100000), uploads those of a query to S3 as \
+              `<node>_<ip>/kfl_<index>_kubeshark_<unix seconds>.tar.gz` with `content.json`, \
+              `name_resolution_history.json` and `<unix seconds>.pcap`; `kflPcapS3_log_<digits>.json` beside it lists \
+              them all. Region, keys and bucket are `env.AWS_REGION`, `env.AWS_ACCESS_KEY_ID`, \
+              `env.AWS_SECRET_ACCESS_KEY` and `env.S3_BUCKET` unless given; without keys AWS's default chain is asked. \
+              Slack is told where a webhook, or a token and a channel, are given. Uploads run beside the script; one \
+              that fails is told on the console and tried again, and the recording stays on disk until it succeeds. \
+              Throws if a query or a parameter makes no sense.",
+        call: |call| recording::item(call, Target::S3),
+    },
+    Helper {
+        name: "wrapper.kflPcapGcs",
+        signature: "wrapper.kflPcapGcs(data: Item, params: { kflArr: string[], gcsBucket?: string, gcsSaKeyJson?: string | object, slackWebhook?: string, slackAuthToken?: string, slackChannelId?: string, active?: boolean, verbose?: boolean, maxMinutes?: number, maxL4Streams?: number }): void",
+        doc: "The same with Google Cloud Storage: the bucket is `env.GCS_BUCKET` and the service account's key \
+              `env.GCS_SA_KEY_JSON` unless given; the log is `kflPcapGcs_log_<digits>.json`, with `gcs_url` in place of \
+              `s3_url`.",
+        call: |call| recording::item(call, Target::Gcs),
+    },
     Helper {
         name: "wrapper.buildHAR",
         signature: "wrapper.buildHAR(items: Item[]): string",

@@ -36,7 +36,8 @@ impl Bench {
             over: Arc::default(),
         })
         .unwrap();
-        let status = Arc::new(Status::new(node, BOOT, Arc::clone(&store), None, Arc::clone(&scripts), Vec::new()));
+        let status =
+            Arc::new(Status::new(node, BOOT, Arc::clone(&store), None, Arc::clone(&scripts), Vec::new()));
         let sent: Arc<Mutex<Vec<Message>>> = Arc::default();
         let sink = unfold(Arc::clone(&sent), |sent, message| async {
             sent.lock().unwrap().push(message);

@@ -215,7 +215,8 @@ impl Packets {
     /// The packets of a stream that are held, as the bytes of a file, piece by piece.
     pub fn download(&self, stream: Stream) -> Result<Download, PacketsError> {
         let key = StreamKey::from(stream);
-        let (parts, link_types) = self.ask(move |writer| (writer.segments.of(key), writer.segments.link_types.clone()))?;
+        let (parts, link_types) =
+            self.ask(move |writer| (writer.segments.of(key), writer.segments.link_types.clone()))?;
         let mut download = Download::new(key, parts, link_types);
         // A key's low half may be that of another stream.
         if download.peek()? { Ok(download) } else { Err(PacketsError::Gone(stream)) }
@@ -493,7 +494,8 @@ fn own(packets: &Path, live: bool, max_age: Duration) -> io::Result<(PathBuf, Fi
 fn sweep(directory: &Path, max_age: Duration) {
     let old = |path: &Path| {
         let age = path.metadata().and_then(|metadata| metadata.modified()).map(|at| at.elapsed());
-        path.extension().is_some_and(|kind| kind == "segment") && age.is_ok_and(|age| age.is_ok_and(|age| age > max_age))
+        path.extension().is_some_and(|kind| kind == "segment")
+            && age.is_ok_and(|age| age.is_ok_and(|age| age > max_age))
     };
     let paths = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
     for path in paths.filter(|path| old(path)) {

@@ -312,7 +312,7 @@ impl Copier {
     ) -> Result<u64, PacketsError> {
         let begun = pin.len;
         let mut written = 0;
-        let mut put = |out: &mut Vec<u8>, len: &mut u64| -> Result<(), PacketsError> {
+        let put = |out: &mut Vec<u8>, len: &mut u64| -> Result<(), PacketsError> {
             self.files.admit(out.len() as u64)?;
             file.write_all_at(out, *len)?;
             *len += out.len() as u64;

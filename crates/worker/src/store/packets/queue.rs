@@ -52,9 +52,7 @@ impl Queue {
     /// Takes the frames of a batch; gives back false if there is no room for them and `wait` is not set.
     pub(super) fn push(&self, source: u32, batch: &mut Batch, wait: bool) -> bool {
         let needed = weight(batch.frames());
-        let full = |state: &mut State| {
-            !state.closed && state.bytes > 0 && state.bytes + needed > self.limit
-        };
+        let full = |state: &mut State| !state.closed && state.bytes > 0 && state.bytes + needed > self.limit;
         let mut state = self.lock();
         if wait {
             state = self.room.wait_while(state, full).unwrap_or_else(PoisonError::into_inner);

@@ -172,12 +172,7 @@ impl Segments {
     }
 
     /// Puts a packet behind all others. It is on disk after the next flush.
-    pub(super) fn put(
-        &mut self,
-        header: &Header,
-        bytes: &[u8],
-        tally: &Tally,
-    ) -> Result<Location, Refused> {
+    pub(super) fn put(&mut self, header: &Header, bytes: &[u8], tally: &Tally) -> Result<Location, Refused> {
         let with_this = |refused: Refused| Refused { packets: refused.packets + 1, ..refused };
         let waiting = self.gathered.len() as u64;
         if waiting + header.len() as u64 > GATHERED as u64 {
@@ -188,7 +183,9 @@ impl Segments {
         let is_full = self.current.as_ref().is_none_or(|current| {
             let len = current.len + self.gathered.len() as u64;
             let begun = len > MAGIC.len() as u64;
-            begun && (len + header.len() as u64 > most || span.is_some_and(|span| current.opened.elapsed() > span))
+            begun
+                && (len + header.len() as u64 > most
+                    || span.is_some_and(|span| current.opened.elapsed() > span))
         });
         if is_full {
             self.flush(tally).map_err(with_this)?;
@@ -315,7 +312,8 @@ impl Segments {
     /// Removes what has grown too old.
     pub(super) fn expire(&mut self, tally: &Tally) {
         let Some(most) = self.max_age else { return };
-        if self.current.as_ref().is_some_and(|current| current.packets > 0 && current.newest.elapsed() > most) {
+        if self.current.as_ref().is_some_and(|current| current.packets > 0 && current.newest.elapsed() > most)
+        {
             self.close();
         }
         while self.closed.front().is_some_and(|oldest| oldest.newest.elapsed() > most) {

@@ -130,15 +130,16 @@ pub(super) fn gather_files(
     let mut broken = 0;
     for (name, _) in files.list(directory)? {
         let path = if directory.is_empty() { name } else { format!("{directory}/{name}") };
-        let mut capture = match CaptureFile::new(path.clone(), Box::new(files.read(&path)?), &Position::default()) {
-            Ok(capture) => capture,
-            // Other files may lie there too.
-            Err(CaptureError::NotACapture { .. } | CaptureError::Empty { .. }) => continue,
-            Err(_) => {
-                broken += 1;
-                continue;
-            }
-        };
+        let mut capture =
+            match CaptureFile::new(path.clone(), Box::new(files.read(&path)?), &Position::default()) {
+                Ok(capture) => capture,
+                // Other files may lie there too.
+                Err(CaptureError::NotACapture { .. } | CaptureError::Empty { .. }) => continue,
+                Err(_) => {
+                    broken += 1;
+                    continue;
+                }
+            };
         loop {
             let frame = match capture.next_packet(0) {
                 Ok(Some(frame)) => frame,

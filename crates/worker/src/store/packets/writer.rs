@@ -49,12 +49,7 @@ struct Ended {
 }
 
 impl Writer {
-    pub(super) fn new(
-        segments: Segments,
-        pinned: Arc<Pinned>,
-        queue: Arc<Queue>,
-        tally: Arc<Tally>,
-    ) -> Self {
+    pub(super) fn new(segments: Segments, pinned: Arc<Pinned>, queue: Arc<Queue>, tally: Arc<Tally>) -> Self {
         Self {
             segments,
             pinned,
