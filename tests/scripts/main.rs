@@ -64,7 +64,9 @@ impl Cluster {
         let workers: Vec<_> = (0..2).map(start).collect();
         let addresses: Vec<_> = workers.iter().map(|worker| worker.address).collect();
         let named = addresses.iter().map(ToString::to_string).collect();
-        let config = hub::Config { listen: free(), workers: named, scripts, ..hub::Config::default() };
+        let script_host = Some(kubeshark());
+        let config =
+            hub::Config { listen: free(), workers: named, scripts, script_host, ..hub::Config::default() };
         let hub = runtime.block_on(hub::start(config)).expect("a hub");
         Self { runtime, workers: workers.into_iter().map(Some).collect(), addresses, hub }
     }

@@ -236,7 +236,8 @@ impl Scripts {
                     }
                 }
                 Change::Removed(path) => {
-                    if let Some(index) = lock(&self.inner).of(&path) {
+                    let index = lock(&self.inner).of(&path);
+                    if let Some(index) = index {
                         info!(path = %path.display(), index, "A script's file is gone, and so is the script");
                         // It was there a moment ago; who removed it meanwhile wanted the same.
                         drop(self.remove(index));

@@ -81,6 +81,8 @@ fn live(launch: &Launch, inner: &Arc<Inner>) -> io::Result<Life> {
     let (ours, theirs) = UnixStream::pair()?;
     let mut child = Command::new(&launch.program)
         .args(&launch.args)
+        // The program's allocator would take a GiB in advance, which counts before it is used.
+        .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::from(OwnedFd::from(mark.try_clone()?)))
         .spawn()?;
