@@ -147,7 +147,7 @@ fn read(pipe: UnixStream, inner: Arc<Inner>) -> io::Result<JoinHandle<()>> {
     let read = move || {
         let mut frames = Frames::new(pipe);
         loop {
-            let (bytes, found) = match frames.next() {
+            let (bytes, found) = match frames.read() {
                 Ok(Some(read)) => read,
                 Ok(None) => break,
                 Err(error) => {
