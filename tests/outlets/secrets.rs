@@ -126,7 +126,7 @@ fn printed(error: &Error) -> String {
     let mut text = format!("{error} {error:?} {error:#?} {}", error.text());
     let mut cause = error.source();
     while let Some(error) = cause {
-        text += &format!(" {error} {error:?}");
+        text.extend([" ", &error.to_string(), " ", &format!("{error:?}")]);
         cause = error.source();
     }
     text

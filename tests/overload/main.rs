@@ -4,8 +4,6 @@
 //! The overload is real: the program is stopped for as long as it takes to fill the kernel's ring, as on a node that has no
 //! time for it.
 
-#![expect(clippy::print_stdout, reason = "the test runner shows it")]
-
 use std::{
     collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},

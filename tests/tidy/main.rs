@@ -203,13 +203,14 @@ fn limits_are_documented_as_they_are() {
         ("flow", format!("{:?}", flow::Limits::default())),
         ("dissect", format!("{:?}", dissect::Limits::default())),
         ("worker::Store", format!("{:?}", worker::StoreLimits::default())),
+        ("worker::Packet", format!("{:?}", worker::PacketLimits::default())),
         ("hub", format!("{:?}", hub::Limits::default())),
     ] {
         let mut are = BTreeMap::new();
         bounds(&printed, "", &mut are);
         assert!(are.len() >= 2, "{printed}");
-        let heading =
-            if name.ends_with("Store") { format!("`{name}Limits`") } else { format!("`{name}::Limits`") };
+        let inner = name.contains("::");
+        let heading = if inner { format!("`{name}Limits`") } else { format!("`{name}::Limits`") };
         let told: BTreeMap<_, _> = table(&document, &heading)
             .into_iter()
             .map(|(limit, value)| {

@@ -3,6 +3,7 @@
 
 mod files;
 mod messages;
+mod recording;
 
 use std::{
     fs,
@@ -18,22 +19,28 @@ use support::Scratch;
 const START: i64 = 1_679_565_600_000_000_000;
 
 /// A worker's part: streams are five bytes each.
-#[derive(Default)]
-struct Worker(Mutex<Vec<Request>>);
+struct Worker {
+    directory: PathBuf,
+    asked: Mutex<Vec<Request>>,
+}
 
 impl Host for Worker {
     fn ask(&self, request: Request) -> Answer {
         let answer = match &request {
             Request::CopyStream { stream, destination } => {
-                let written = fs::write(destination, format!("{stream}: pcap"));
+                let written = fs::write(self.directory.join(destination), format!("{stream}: pcap"));
                 written.map(|()| Value::Null).map_err(|error| error.to_string())
+            }
+            Request::Deleted { path } => {
+                let removed = fs::remove_file(self.directory.join(path));
+                removed.map(|()| Value::Null).map_err(|error| error.to_string())
             }
             Request::NameResolutionHistory => {
                 Ok(json!({"1679565600": {"10.0.0.1": {"FullAddress": "a.b", "Namespace": "b"}}}))
             }
             _ => Ok(Value::Null),
         };
-        self.0.lock().expect("no panic").push(request);
+        self.asked.lock().expect("no panic").push(request);
         Box::pin(async move { answer })
     }
 }
@@ -76,7 +83,7 @@ impl Node {
             attempts: 2,
             ..outlets::Limits::default()
         };
-        let worker = Arc::new(Worker::default());
+        let worker = Arc::new(Worker { directory: self.0.path().to_owned(), asked: Mutex::default() });
         let stage = Stage {
             about,
             options: Options::default(),
@@ -97,7 +104,7 @@ impl Node {
             rehearsal.outcome()
         });
         let lines = lines.lock().expect("no panic").clone();
-        let asked = worker.0.lock().expect("no panic").clone();
+        let asked = worker.asked.lock().expect("no panic").clone();
         Ran { lines, outcome: outcome.expect("an engine"), asked }
     }
 

@@ -1,4 +1,4 @@
-//! Users' JavaScript: hooks, helpers, jobs.
+#![doc = include_str!("../README.md")]
 
 mod check;
 mod engine;

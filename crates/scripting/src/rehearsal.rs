@@ -98,7 +98,7 @@ impl Output for Sink {
 ///
 /// # Errors
 ///
-/// The system gives no thread, or JavaScript cannot be started.
+/// The system gives no thread, or JavaScript's engine breaks down.
 pub fn rehearse<T: Send>(
     stage: Stage,
     console: impl Fn(Line) + Send + 'static,
@@ -107,16 +107,16 @@ pub fn rehearse<T: Send>(
     std::thread::scope(|scope| {
         let builder = std::thread::Builder::new().name("rehearsal".to_owned()).stack_size(STACK);
         let thread = builder.spawn_scoped(scope, || {
-            let mut rehearsal = Rehearsal::new(stage, Box::new(console))?;
-            Ok(run(&mut rehearsal))
+            let mut rehearsal = Rehearsal::new(stage, Box::new(console));
+            run(&mut rehearsal)
         });
         let thread = thread.map_err(|error| error.to_string())?;
-        thread.join().unwrap_or_else(|_| Err("JavaScript's engine broke down".to_owned()))
+        thread.join().map_err(|_| "JavaScript's engine broke down".to_owned())
     })
 }
 
 impl Rehearsal {
-    fn new(stage: Stage, console: Box<dyn Fn(Line)>) -> Result<Self, String> {
+    fn new(stage: Stage, console: Box<dyn Fn(Line)>) -> Self {
         let sink = Rc::new(Sink { console, heard: RefCell::default() });
         let clock = Clock::Capture(Rc::default());
         clock.set(stage.start);
@@ -124,8 +124,8 @@ impl Rehearsal {
         let about = (stage.about, stage.options);
         let mut shared = Shared::new(about, stage.host, stage.outlets, stage.runtime, runs);
         shared.is_live = stage.is_live;
-        let engine = Engine::new(Rc::new(shared)).map_err(|error| error.to_string())?;
-        Ok(Self { engine, sink })
+        let engine = Engine::new(Rc::new(shared));
+        Self { engine, sink }
     }
 
     /// Replaces `env`.

@@ -136,11 +136,12 @@ fn shares(key: &FlowKey) -> [Share; 2] {
     [first, Share::NONE]
 }
 
+/// A packet (from the low end?), its flags, sequence number and payload, and the share when it comes.
+type Step = (bool, u8, u32, &'static [u8], Share);
+
 #[test]
 fn what_is_shed_stays_shed_and_what_is_read_is_read_to_its_end() {
     let [shed, none] = shares(&key(Transport::Tcp));
-    // A packet (from the low end?), its flags, sequence number and payload, and the share when it comes.
-    type Step = (bool, u8, u32, &'static [u8], Share);
     let run = |steps: &[Step]| {
         let (mut table, mut recorder) = (FlowTable::new(&Limits::default()), Recorder::default());
         for (n, &(from_low, flags, sequence, payload, share)) in (0..).zip(steps) {

@@ -15,7 +15,7 @@ use crate::wire::JobStatus;
 /// Jobs of all scripts, by number.
 #[derive(Default)]
 pub(crate) struct Jobs {
-    jobs: BTreeMap<u64, Job>,
+    rows: BTreeMap<u64, Job>,
     last: u64,
     is_stopped: bool,
     live: Option<JobScheduler>,
@@ -117,7 +117,7 @@ impl Jobs {
         let (schedule, text) = Schedule::parse(cron)?;
         self.forget_where(&shared.runtime, |job| job.instance == scope.instance && job.tag == tag);
         let most = shared.options.jobs;
-        if self.jobs.values().filter(|job| job.instance == scope.instance).count() >= most {
+        if self.rows.values().filter(|job| job.instance == scope.instance).count() >= most {
             return Err(format!("more than {most} jobs"));
         }
         self.last += 1;
@@ -142,7 +142,7 @@ impl Jobs {
             schedule,
             cancel,
         };
-        self.jobs.insert(number, job);
+        self.rows.insert(number, job);
         let limit = if limit == 0 { "infinite".to_owned() } else { limit.to_string() };
         Ok(format!("Scheduled job \"{tag}\" ({cron}), limit: {limit}"))
     }
@@ -163,13 +163,12 @@ impl Jobs {
         };
         let live = self.live.clone();
         let started = shared.runtime.block_on(async {
-            let live = match live {
-                Some(live) => live,
-                None => {
-                    let live = JobScheduler::new().await?;
-                    live.start().await?;
-                    live
-                }
+            let live = if let Some(live) = live {
+                live
+            } else {
+                let live = JobScheduler::new().await?;
+                live.start().await?;
+                live
             };
             let job = match schedule {
                 Schedule::Cron(_) => Scheduled::new_async(text, due)?,
@@ -197,7 +196,7 @@ impl Jobs {
     }
 
     fn forget_where(&mut self, runtime: &tokio::runtime::Handle, which: impl Fn(&Job) -> bool) -> bool {
-        let gone: Vec<_> = self.jobs.extract_if(.., |_, job| which(job)).collect();
+        let gone: Vec<_> = self.rows.extract_if(.., |_, job| which(job)).collect();
         let any = !gone.is_empty();
         for (_, job) in gone {
             if let Some(cancel) = job.cancel {
@@ -209,7 +208,7 @@ impl Jobs {
 
     /// Numbers and scripts' instances of the jobs with this tag, or of all.
     pub(crate) fn find(&self, tag: Option<&str>) -> Vec<(u64, u64)> {
-        let found = self.jobs.iter().filter(|(_, job)| tag.is_none_or(|tag| job.tag == tag));
+        let found = self.rows.iter().filter(|(_, job)| tag.is_none_or(|tag| job.tag == tag));
         found.map(|(number, job)| (*number, job.instance)).collect()
     }
 
@@ -217,26 +216,26 @@ impl Jobs {
     /// the script's instance.
     pub(crate) fn due(&mut self, number: u64, now: i64) -> Option<u64> {
         let is_stopped = self.is_stopped;
-        let job = self.jobs.get_mut(&number)?;
+        let job = self.rows.get_mut(&number)?;
         job.next_run = job.schedule.after(now);
         (!is_stopped).then(|| job.queue()).flatten()
     }
 
     /// A job is to run now, whatever its schedule says.
     pub(crate) fn run_now(&mut self, number: u64) -> Option<u64> {
-        self.jobs.get_mut(&number)?.queue()
+        self.rows.get_mut(&number)?.queue()
     }
 
     /// A run begins.
     pub(crate) fn begin(&mut self, number: u64, now: i64) -> Option<&Job> {
-        let job = self.jobs.get_mut(&number)?;
+        let job = self.rows.get_mut(&number)?;
         (job.runs, job.last_run, job.state) = (job.runs + 1, Some(now), State::Running);
         Some(job)
     }
 
     /// A run ends.
     pub(crate) fn end(&mut self, number: u64, passed: bool) {
-        if let Some(job) = self.jobs.get_mut(&number) {
+        if let Some(job) = self.rows.get_mut(&number) {
             job.state = State::Waiting;
             job.failed += u64::from(!passed);
         }
@@ -244,7 +243,7 @@ impl Jobs {
 
     /// In a rehearsal: the next moment at which a job is due, in milliseconds, and its number.
     pub(crate) fn next(&self) -> Option<(i64, u64)> {
-        let due = self.jobs.iter().filter(|(_, job)| !job.is_done() && !self.is_stopped);
+        let due = self.rows.iter().filter(|(_, job)| !job.is_done() && !self.is_stopped);
         due.filter_map(|(number, job)| Some((job.next_run?, *number))).min()
     }
 
@@ -265,7 +264,7 @@ impl Jobs {
             _ if self.is_stopped => "stopped",
             _ => "waiting",
         };
-        let rows = self.jobs.values().map(|job| JobStatus {
+        let rows = self.rows.values().map(|job| JobStatus {
             node: node.to_owned(),
             script: job.script,
             tag: job.tag.clone(),

@@ -24,7 +24,7 @@ mod timers;
 
 use std::{cell::Cell, collections::BTreeMap, rc::Rc, time::Duration};
 
-use boa_engine::{Context, JsError, JsObject, JsResult};
+use boa_engine::{Context, JsObject};
 use serde_json::{Map, Value};
 
 pub(crate) use clock::Clock;
@@ -39,7 +39,7 @@ use script::{Item, Query, Script, State};
 
 use crate::{
     Hook, Hooks,
-    wire::{FromScripts, JobRequest, Kind, PacketInfo, Report, ScriptReport, ToScripts},
+    wire::{FromScripts, JobRequest, Kind, LineKind, PacketInfo, Report, ScriptReport, ToScripts},
 };
 
 /// How often counters are sent.
@@ -64,10 +64,10 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(shared: Rc<Shared>) -> JsResult<Self> {
+    pub(crate) fn new(shared: Rc<Shared>) -> Self {
         let home = Context::default();
         let common = JsObject::with_object_proto(home.intrinsics());
-        Ok(Self {
+        Self {
             shared,
             scripts: BTreeMap::new(),
             waiting: BTreeMap::new(),
@@ -81,7 +81,7 @@ impl Engine {
             reported: Report::default(),
             next_report: 0,
             is_stopping: Cell::new(false),
-        })
+        }
     }
 
     // === what happens
@@ -126,14 +126,10 @@ impl Engine {
     pub(crate) fn set_env(&mut self, env: Map<String, Value>) {
         for script in self.scripts.values() {
             if let Err(error) = script.set_env(&env, &mut self.home) {
-                self.complain(script, &error);
+                script.scope.print(LineKind::Error, &format!("env: {error}"));
             }
         }
         self.env = env;
-    }
-
-    fn complain(&self, script: &Script, error: &JsError) {
-        script.scope.print(crate::wire::LineKind::Error, &format!("env: {error}"));
     }
 
     /// Entries and packets for the scripts that want them.
@@ -200,6 +196,11 @@ impl Engine {
     pub(crate) fn jobs(&self, request: &JobRequest) -> Result<(), String> {
         let mut jobs = self.shared.jobs.borrow_mut();
         let unknown = |tag: &str| format!("no job '{tag}'");
+        let run_now = |found: Vec<(u64, u64)>| {
+            for (number, _) in found {
+                self.shared.inbox.push(Input::Due(number | RUN_NOW));
+            }
+        };
         match request {
             JobRequest::List => {}
             JobRequest::Start => jobs.stop(false),
@@ -215,15 +216,11 @@ impl Engine {
                 if found.is_empty() {
                     return Err(unknown(tag));
                 }
-                found
-                    .into_iter()
-                    .for_each(|(number, _)| self.shared.inbox.push(Input::Due(number | RUN_NOW)));
+                run_now(found);
             }
             JobRequest::RunAll => {
                 let found = jobs.find(None);
-                found
-                    .into_iter()
-                    .for_each(|(number, _)| self.shared.inbox.push(Input::Due(number | RUN_NOW)));
+                run_now(found);
             }
         }
         Ok(())
@@ -329,7 +326,9 @@ impl Engine {
             self.scripts.remove(&script.scope.index);
         }
         let queries = std::mem::take(&mut *self.shared.queries.borrow_mut());
-        queries.into_iter().for_each(|query| self.pass_on(query));
+        for query in queries {
+            self.pass_on(query);
+        }
         let hooks = self.scripts.values().fold(Hooks::default(), |all, script| all | script.hooks());
         // While a script is loaded anew, what its hooks want meanwhile waits for it.
         let is_loading = self.scripts.values().any(|script| script.state.get() == State::Loading);

@@ -165,9 +165,10 @@ impl Scope {
     /// A line for the console; one that is too long is cut.
     pub(crate) fn print(&self, kind: LineKind, text: &str) {
         let limit = self.shared.options.line_bytes;
-        let text = match text.len() > limit {
-            true => format!("{}… ({} bytes)", &text[..text.floor_char_boundary(limit)], text.len()),
-            false => text.to_owned(),
+        let text = if text.len() > limit {
+            format!("{}… ({} bytes)", &text[..text.floor_char_boundary(limit)], text.len())
+        } else {
+            text.to_owned()
         };
         let node = self.shared.about.node.clone();
         self.shared.output.send(FromScripts::Console(Line { node, script: self.index, kind, text }));

@@ -348,7 +348,7 @@ impl Script {
                 Ok(vec![lazy::packet(info, plain, context)?])
             });
             at += PacketInfo::SIZE;
-            if at % 4096 == 0 && started.elapsed() > TURN_TIME && at < range.end {
+            if at.is_multiple_of(4096) && started.elapsed() > TURN_TIME && at < range.end {
                 let rest = Item::Packets(Rc::clone(feed), at..range.end);
                 self.backlog.set(self.backlog.get() + rest.size());
                 self.events.set(self.events.get() + rest.events());
@@ -570,10 +570,7 @@ fn set_env(object: &JsObject, env: &Map<String, Value>, context: &mut Context) -
         let value = json::from_value(value, context)?;
         let property =
             PropertyDescriptor::builder().value(value).writable(true).enumerable(true).configurable(true);
-        if !object.insert_property(JsString::from(name.as_str()), property.build()) {
-            // It was there and has the new value now.
-            continue;
-        }
+        object.insert_property(JsString::from(name.as_str()), property.build());
     }
     Ok(())
 }

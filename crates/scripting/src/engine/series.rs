@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub(crate) struct Series {
     families: BTreeMap<String, Family>,
-    series: usize,
+    len: usize,
     pub(crate) is_changed: bool,
 }
 
@@ -41,7 +41,7 @@ impl Series {
             labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect::<Vec<_>>();
         let text = text.join(",");
         let known = self.families.get(name).is_some_and(|family| family.values.contains_key(&text));
-        if !known && self.series >= limit {
+        if !known && self.len >= limit {
             return Err(format!("more than {limit} series"));
         }
         let family = self.families.entry(name.to_owned()).or_insert_with(|| Family {
@@ -52,7 +52,7 @@ impl Series {
         if family.kind != kind {
             return Err(format!("{name} is a {} already", family.kind));
         }
-        self.series += usize::from(!known);
+        self.len += usize::from(!known);
         let slot = family.values.entry(text).or_default();
         *slot = if kind == "counter" { *slot + value } else { value };
         self.is_changed = true;
@@ -64,10 +64,10 @@ impl Series {
         let mut text = String::new();
         for (name, family) in &self.families {
             let help = family.help.replace('\\', "\\\\").replace('\n', "\\n");
-            text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {}\n", family.kind));
+            text.extend(["# HELP ", name, " ", &help, "\n# TYPE ", name, " ", family.kind, "\n"]);
             for (labels, value) in &family.values {
                 let (open, close) = if labels.is_empty() { ("", "") } else { ("{", "}") };
-                text.push_str(&format!("{name}{open}{labels}{close} {value}\n"));
+                text.extend([name, open, labels, close, " ", &value.to_string(), "\n"]);
             }
         }
         text

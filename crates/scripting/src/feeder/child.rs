@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Write},
+    net::Shutdown,
     os::{
         fd::OwnedFd,
         unix::{net::UnixStream, process::ExitStatusExt},
@@ -109,8 +110,11 @@ fn write(mut pipe: UnixStream, inner: &Inner) -> bool {
         bytes = match inner.work() {
             Work::Bytes(bytes) if bytes.is_empty() => return true,
             Work::Bytes(bytes) => bytes,
-            // The pipe closes, and the host ends what it has begun.
-            Work::Idle | Work::Stop => return false,
+            Work::Idle | Work::Stop => {
+                // The host sees the pipe's end, and ends what it has begun. A host that is gone does not care.
+                drop(pipe.shutdown(Shutdown::Write));
+                return false;
+            }
         };
     }
 }
@@ -143,7 +147,7 @@ fn read(pipe: UnixStream, inner: Arc<Inner>) -> io::Result<JoinHandle<()>> {
     let read = move || {
         let mut frames = Frames::new(pipe);
         loop {
-            let (bytes, found) = match frames.next() {
+            let (bytes, found) = match frames.read() {
                 Ok(Some(read)) => read,
                 Ok(None) => break,
                 Err(error) => {

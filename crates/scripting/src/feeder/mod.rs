@@ -142,7 +142,9 @@ impl Feeder {
     pub fn packets(&self, packets: &[PacketInfo]) {
         if !packets.is_empty() && self.wants().has(Hook::OnPacketCaptured) {
             self.inner().feed(Hook::OnPacketCaptured, Kind::Packets, packets.len() as u64, |out| {
-                packets.iter().for_each(|packet| out.extend_from_slice(&packet.record()));
+                for packet in packets {
+                    out.extend_from_slice(&packet.record());
+                }
             });
         }
     }

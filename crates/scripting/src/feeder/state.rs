@@ -121,7 +121,7 @@ impl Inner {
 
     pub(super) fn set_env(&self, env: Map<String, Value>) {
         let mut state = self.lock();
-        state.env = env.clone();
+        state.env.clone_from(&env);
         state.say(&ToScripts::Env { env });
         drop(state);
         self.changed.notify_all();
@@ -181,15 +181,13 @@ impl Inner {
             (number, receiver)
         };
         let patience = Duration::from_millis(self.options.query_millis);
-        match tokio::time::timeout(patience, receiver.1).await {
-            Ok(answer) => answer.ok().flatten(),
-            Err(_) => {
-                let mut state = self.lock();
-                state.queries.remove(&receiver.0);
-                state.queries_late += 1;
-                None
-            }
+        if let Ok(answer) = tokio::time::timeout(patience, receiver.1).await {
+            return answer.ok().flatten();
         }
+        let mut state = self.lock();
+        state.queries.remove(&receiver.0);
+        state.queries_late += 1;
+        None
     }
 
     pub(super) fn ask_jobs(&self, request: JobRequest) -> Option<oneshot::Receiver<JobsAnswer>> {

@@ -73,13 +73,13 @@ pub(super) const HELPERS: &[Helper] = &[
         name: "jobs.scheduler.start",
         signature: "jobs.scheduler.start(): void",
         doc: "Lets jobs run when they are due, as from the beginning.",
-        call: |call| stop(call, false),
+        call: |call| Ok(stop(call, false)),
     },
     Helper {
         name: "jobs.scheduler.stop",
         signature: "jobs.scheduler.stop(): void",
         doc: "Lets no job run, until `jobs.scheduler.start`.",
-        call: |call| stop(call, true),
+        call: |call| Ok(stop(call, true)),
     },
 ];
 
@@ -102,11 +102,13 @@ fn run(call: &mut Call<'_>, tag: Option<&str>) -> JsResult<JsValue> {
     if let Some(tag) = tag.filter(|_| found.is_empty()) {
         return Err(call.error(format_args!("no job '{tag}'")));
     }
-    found.into_iter().for_each(|(number, _)| shared.inbox.push(Input::Due(number | RUN_NOW)));
+    for (number, _) in found {
+        shared.inbox.push(Input::Due(number | RUN_NOW));
+    }
     Ok(JsValue::undefined())
 }
 
-fn stop(call: &mut Call<'_>, stop: bool) -> JsResult<JsValue> {
+fn stop(call: &mut Call<'_>, stop: bool) -> JsValue {
     call.scope().shared.jobs.borrow_mut().stop(stop);
-    Ok(JsValue::undefined())
+    JsValue::undefined()
 }

@@ -19,7 +19,8 @@ const NAMES: &str = "name_resolution_history.json";
 pub(super) struct Readable {
     /// Where it is.
     pub(super) path: PathBuf,
-    is_made: bool,
+    /// Its name in the data directory, if it was made to be sent.
+    made: Option<String>,
 }
 
 /// Where a script's path leads. A directory above the data directory, by `..` or by a link, is refused.
@@ -50,12 +51,12 @@ fn confined(root: &Path, given: &str) -> Option<PathBuf> {
 /// is written anew.
 pub(super) fn readable(call: &mut Call<'_>, given: &str) -> JsResult<Readable> {
     let path = inside(call, given)?;
-    if path.parent().is_some_and(|parent| parent.ends_with("pcaps")) && !path.exists() {
-        let stream = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let path = path.with_file_name(unique(&stream));
-        call.ask(Request::CopyStream { stream, destination: path.clone() })?;
-        call.ask(Request::Flush { path: path.clone() })?;
-        return Ok(Readable { path, is_made: true });
+    if let Some(stream) = super::pcap::stream_of(given) {
+        let made = unique(stream);
+        let destination = PathBuf::from(&made);
+        call.ask(Request::CopyStream { stream: stream.to_owned(), destination: destination.clone() })?;
+        call.ask(Request::Flush { path: destination })?;
+        return Ok(Readable { path: call.about().data_dir.join(&made), made: Some(made) });
     }
     if given == NAMES {
         let history = call.ask(Request::NameResolutionHistory)?.to_string();
@@ -64,18 +65,15 @@ pub(super) fn readable(call: &mut Call<'_>, given: &str) -> JsResult<Readable> {
         // Packets of copied streams may still be on their way into it.
         call.ask(Request::Flush { path: path.clone() })?;
     }
-    Ok(Readable { path, is_made: false })
+    Ok(Readable { path, made: None })
 }
 
 impl Readable {
     /// It was sent, or could not be.
     pub(super) fn done(self, call: &mut Call<'_>) -> JsResult<()> {
-        if self.is_made {
-            // Without it, nothing is lost but its space, which the packet store's limit bounds.
-            if let Err(error) = fs::remove_file(&self.path) {
-                tracing::warn!(%error, path = %self.path.display(), "A copy of a stream stays behind");
-            }
-            call.ask(Request::Deleted { path: self.path })?;
+        if let Some(made) = self.made {
+            // The process behind may still write to it.
+            call.ask(Request::Deleted { path: PathBuf::from(made) })?;
         }
         Ok(())
     }

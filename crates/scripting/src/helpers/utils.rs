@@ -35,7 +35,7 @@ fn write(out: &mut String, value: &Value, depth: usize) {
         Value::Object(map) if !map.is_empty() => {
             out.push('\n');
             for (key, value) in map {
-                out.push_str(&format!("{indent}{}:", scalar(key)));
+                out.extend([indent.as_str(), &scalar(key), ":"]);
                 write(out, value, depth + 1);
             }
         }
@@ -55,8 +55,8 @@ fn write(out: &mut String, value: &Value, depth: usize) {
         }
         Value::Object(_) => out.push_str(" {}\n"),
         Value::Array(_) => out.push_str(" []\n"),
-        Value::String(text) => out.push_str(&format!(" {}\n", scalar(text))),
-        other => out.push_str(&format!(" {other}\n")),
+        Value::String(text) => out.extend([" ", &scalar(text), "\n"]),
+        other => out.extend([" ", &other.to_string(), "\n"]),
     }
 }
 

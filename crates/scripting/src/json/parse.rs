@@ -83,7 +83,7 @@ impl<'de> Visitor<'de> for Build<'_> {
         let object = JsObject::with_object_proto(self.0.intrinsics());
         while let Some(key) = map.next_key_seed(Key)? {
             let value = map.next_value_seed(Build(self.0))?;
-            object.create_data_property(key, value, self.0).map_err(|error| A::Error::custom(error))?;
+            object.create_data_property(key, value, self.0).map_err(A::Error::custom)?;
         }
         Ok(object.into())
     }
@@ -120,14 +120,14 @@ pub(super) fn native(_: &JsValue, args: &[JsValue], context: &mut Context) -> Js
     let Some(reviver) = reviver else { return Ok(value) };
     let holder = JsObject::with_object_proto(context.intrinsics());
     holder.create_data_property(JsString::default(), value, context)?;
-    revive(&holder, JsString::default().into(), &reviver, context)
+    revive(&holder, &JsString::default().into(), &reviver, context)
 }
 
 /// [`InternalizeJSONProperty`](https://tc39.es/ecma262/#sec-internalizejsonproperty). What the reviver puts in may nest
 /// as it likes, so the depth is that of JavaScript's own recursion.
 fn revive(
     holder: &JsObject,
-    key: PropertyKey,
+    key: &PropertyKey,
     reviver: &JsFunction,
     context: &mut Context,
 ) -> JsResult<JsValue> {
@@ -139,7 +139,7 @@ fn revive(
             {
                 continue;
             }
-            let revived = revive(&object, inner.clone(), reviver, context)?;
+            let revived = revive(&object, &inner, reviver, context)?;
             if revived.is_undefined() {
                 object.delete_property_or_throw(inner, context)?;
             } else {

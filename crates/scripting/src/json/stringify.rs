@@ -127,47 +127,45 @@ impl<'a> Writer<'a> {
             value = replacer.call(&holder.clone().into(), &[key.clone().into(), value], self.context)?;
         }
         match value.variant() {
-            JsVariant::Null => out.extend_from_slice(b"null"),
             JsVariant::Undefined | JsVariant::Symbol(_) => return Ok(false),
             JsVariant::Boolean(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
             JsVariant::Integer32(number) => write!(out, "{number}").map_err(JsError::from_rust)?,
             JsVariant::Float64(number) if number.is_finite() => {
                 let text = value.to_string(self.context)?.to_std_string_lossy();
-                debug_assert!(number.is_finite());
                 out.extend_from_slice(text.as_bytes());
             }
-            JsVariant::Float64(_) => out.extend_from_slice(b"null"),
+            JsVariant::Null | JsVariant::Float64(_) => out.extend_from_slice(b"null"),
             JsVariant::String(text) => quote(out, text.as_str()),
             JsVariant::BigInt(_) => {
                 return Err(JsNativeError::typ().with_message("a BigInt has no JSON").into());
             }
-            JsVariant::Object(object) => return self.object(out, object),
+            JsVariant::Object(object) => return self.object(out, &object),
         }
         Ok(true)
     }
 
-    fn object(&mut self, out: &mut Vec<u8>, object: JsObject) -> JsResult<bool> {
+    fn object(&mut self, out: &mut Vec<u8>, object: &JsObject) -> JsResult<bool> {
         if object.is_callable() {
             return Ok(false);
         }
-        if let Some(primitive) = unboxed(&object, self.context)? {
+        if let Some(primitive) = unboxed(object, self.context)? {
             return self.value(out, primitive, &JsString::default(), None);
         }
         if self.around.len() >= self.nesting {
             let message = format!("more than {} values in one another", self.nesting);
             return Err(JsNativeError::range().with_message(message).into());
         }
-        if self.around.iter().any(|outer| JsObject::equals(outer, &object)) {
+        if self.around.iter().any(|outer| JsObject::equals(outer, object)) {
             return Err(JsNativeError::typ().with_message("an object that holds itself has no JSON").into());
         }
         self.around.push(object.clone());
         if object.is_array() {
-            self.array(out, &object)?;
-        } else if self.gap.is_empty() && self.replacer.is_none() && self.only.is_none() && lazy::is(&object) {
-            self.lazy(out, &object)?;
+            self.array(out, object)?;
+        } else if self.gap.is_empty() && self.replacer.is_none() && self.only.is_none() && lazy::is(object) {
+            self.lazy(out, object)?;
         } else {
-            lazy::materialise(&object, self.context)?;
-            self.members(out, &object)?;
+            lazy::materialise(object, self.context)?;
+            self.members(out, object)?;
         }
         self.around.pop();
         Ok(true)
@@ -296,7 +294,7 @@ fn quote(out: &mut Vec<u8>, text: JsStr<'_>) {
             match point {
                 CodePoint::Unicode(char) => quote_char(out, char),
                 CodePoint::UnpairedSurrogate(half) => {
-                    out.extend_from_slice(format!("\\u{half:04x}").as_bytes())
+                    out.extend_from_slice(format!("\\u{half:04x}").as_bytes());
                 }
             }
         }

@@ -53,7 +53,6 @@ pub(crate) struct Shapes {
 impl Shapes {
     /// The keys and the prototype of the object at this place of the text, and where its values are. `None` for an
     /// object that is no entry's: its keys are numbers, or escaped, or of ever new kinds.
-    #[expect(clippy::type_complexity, reason = "what a lazy object is made of")]
     pub(super) fn scan(
         &mut self,
         text: &[u8],

@@ -42,9 +42,6 @@ pub enum ServeError {
     /// The system refuses something.
     #[error("the system refuses what a script host needs")]
     System(#[from] io::Error),
-    /// The engine can't be made.
-    #[error("JavaScript cannot be started: {0}")]
-    Engine(String),
 }
 
 /// Runs scripts for the parent that started this process, until it says stop or goes away. Uses the whole process: it
@@ -70,7 +67,7 @@ pub fn serve(outlets: outlets::Outlets) -> Result<(), ServeError> {
     let runs = (output as Rc<dyn Output>, Clock::machine(), marker);
     let mut shared = Shared::new((about, options), remote, outlets, runtime.handle().clone(), runs);
     shared.inbox = inbox;
-    let mut engine = Engine::new(Rc::new(shared)).map_err(|error| ServeError::Engine(error.to_string()))?;
+    let mut engine = Engine::new(Rc::new(shared));
     engine.run(GRACE);
     queue.drain(Duration::from_secs(1));
     runtime.shutdown_background();
@@ -81,7 +78,7 @@ type Read = (Vec<u8>, Vec<(Kind, std::ops::Range<usize>)>);
 
 /// The first message, and what came with it.
 fn first(frames: &mut Frames<UnixStream>) -> Result<(About, Options, Read), ServeError> {
-    let (bytes, mut found) = frames.next()?.ok_or(ServeError::NoStart)?;
+    let (bytes, mut found) = frames.read()?.ok_or(ServeError::NoStart)?;
     let (kind, range) = found.remove(0);
     let body = bytes.get(range).unwrap_or_default();
     match serde_json::from_slice(body) {
@@ -111,7 +108,7 @@ fn read_from(
         let mut read = Some(first);
         while let Some((bytes, found)) = read {
             deliver(bytes, found, &inbox, &remote);
-            read = frames.next().unwrap_or_else(|error| {
+            read = frames.read().unwrap_or_else(|error| {
                 tracing::error!(%error, "The pipe from the worker is broken");
                 None
             });

@@ -73,7 +73,7 @@ impl<R: Read> Frames<R> {
 
     /// Waits for frames: the bytes that hold them, and where in them each body lies. `None` at the pipe's end.
     #[expect(clippy::type_complexity, reason = "bytes, and where the frames are in them")]
-    pub fn next(&mut self) -> Result<Option<(Vec<u8>, Vec<(Kind, Range<usize>)>)>, FrameError> {
+    pub fn read(&mut self) -> Result<Option<(Vec<u8>, Vec<(Kind, Range<usize>)>)>, FrameError> {
         loop {
             let read = self.pipe.read(&mut self.bytes[self.filled..])?;
             if read == 0 {
@@ -148,7 +148,7 @@ mod tests {
             frame(&mut bytes, Kind::Packets, b"");
             let mut frames = Frames::new(Trickle(bytes, piece));
             let mut seen = Vec::new();
-            while let Some((bytes, found)) = frames.next().unwrap() {
+            while let Some((bytes, found)) = frames.read().unwrap() {
                 seen.extend(found.into_iter().map(|(kind, range)| (kind, bytes[range].to_vec())));
             }
             let expected =
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn nonsense_is_an_error() {
         for bytes in [vec![0xff; 8], vec![0; 8], vec![1, 0, 0, 0, 9]] {
-            assert!(Frames::new(Trickle(bytes, 64)).next().is_err());
+            assert!(Frames::new(Trickle(bytes, 64)).read().is_err());
         }
     }
 }

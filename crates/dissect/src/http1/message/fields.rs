@@ -2,8 +2,8 @@
 
 use kfl::{Lent, List, Value, View};
 
-use super::{Params, PostData, Request, Response, TextOrBytes, UNKNOWN_SIZE, reason};
-use crate::dissector::Part;
+use super::{Params, PostData, Request, Response, TextOrBytes, UNKNOWN_SIZE};
+use crate::{dissector::Part, http1::words::reason};
 
 fn version(text: &str) -> Value<'_> {
     Value::text(if text.is_empty() { "HTTP/0.9" } else { text })

@@ -10,7 +10,6 @@ use super::{
     framing::{Body, Length, Partial},
     parser::{Head, StartLine},
     text::{Map, MultiMap, Span, Text, Texts},
-    words::reason,
 };
 use crate::{
     Limits, Message, Role,

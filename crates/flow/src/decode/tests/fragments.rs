@@ -104,7 +104,7 @@ fn a_sender_of_many_fragments_drives_out_its_own() {
         let quiet = udp(1, b"quiet payload of some bytes");
         assert!(!feed(&ipv4_fragment(1, 17, MORE, &quiet[..16])));
         for protocol in 18..=217 {
-            assert!(!feed(&ipv4_fragment(9, protocol, MORE | 8000, &[0; 16])));
+            assert!(!feed(&ipv4_fragment(9, protocol, MORE | 0x1f40, &[0; 16])));
         }
         assert!(feed(&ipv4_fragment(1, 17, 2, &quiet[16..])), "the other sender's datagram became whole");
         assert!(decoder.counters().held_evicted >= 180);

@@ -17,7 +17,7 @@ use outlets::{Endpoints, Outlets};
 use super::{Call, paths};
 
 /// The services, in the places that `env` gives them; else where the process was told they are.
-fn outlets(call: &mut Call<'_>) -> JsResult<Outlets> {
+pub(super) fn outlets(call: &mut Call<'_>) -> JsResult<Outlets> {
     let outlets = call.outlets();
     let mut failed = None;
     let from_env = Endpoints::from_vars(|name| match call.env(name) {
@@ -63,7 +63,7 @@ fn send_file(
 }
 
 /// `<node>_<ip>`, the folder of a node in a bucket.
-fn folder(call: &Call<'_>) -> String {
+pub(super) fn folder(call: &Call<'_>) -> String {
     let about = call.about();
     format!("{}_{}", about.node, about.ip)
 }

@@ -35,7 +35,7 @@ fn is_region(text: &str) -> bool {
             (2..=4).contains(&area.len())
                 && is_word(area)
                 && !words.is_empty()
-                && words.iter().all(|word| is_word(word))
+                && words.iter().all(is_word)
                 && number.len() == 1
                 && number.bytes().all(|byte| byte.is_ascii_digit())
         }

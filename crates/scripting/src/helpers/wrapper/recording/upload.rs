@@ -16,6 +16,7 @@ use crate::{
     helpers::{
         Call,
         file::{blocking, remove},
+        vendor,
     },
     wire::LineKind,
 };
@@ -106,8 +107,15 @@ impl Uploads {
             return;
         }
         let Some(packed) = self.waiting.pop_front() else { return };
+        let outlets = match vendor::outlets(call) {
+            Ok(outlets) => outlets,
+            Err(error) => {
+                let done = Done { packed, url: Err(super::why(&error)), beside: Vec::new(), log: Vec::new() };
+                return self.tell(call, parameters, done);
+            }
+        };
         let name = packed.path.rsplit('/').next().unwrap_or_default().to_owned();
-        let folder = format!("{}_{}", call.about().node, call.about().ip);
+        let folder = vendor::folder(call);
         let what = json!({
             "bucket": match &parameters.bucket {
                 Bucket::S3(bucket) => &bucket.bucket,
@@ -124,7 +132,7 @@ impl Uploads {
         self.running = true;
         let log_name = format!("{}{}.json", parameters.target.log(), self.began);
         let job = Job {
-            outlets: call.outlets(),
+            outlets,
             parameters: parameters.clone(),
             data_dir: call.about().data_dir.clone(),
             key: format!("{folder}/{name}"),
