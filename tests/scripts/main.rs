@@ -4,6 +4,7 @@
 mod alerts;
 mod console;
 mod delivery;
+mod hooks;
 mod rehearsal;
 
 use std::{

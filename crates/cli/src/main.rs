@@ -73,7 +73,7 @@ fn run(command: Command) -> Outcome {
         Command::Worker(args) => commands::worker::run(args),
         Command::Hub(args) => commands::hub::run(args),
         Command::Scripts(args) => commands::scripts::run(args),
-        Command::Console(args) => commands::console::run(args),
+        Command::Console(args) => commands::console::run(&args),
         Command::ScriptHost(args) => commands::script_host::run(&args),
         Command::Kfl(args) => commands::kfl::run(&args),
         Command::Version(args) => commands::version::run(&args),

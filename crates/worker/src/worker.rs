@@ -162,25 +162,6 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let own: Vec<_> = config.own.iter().copied().chain([address]).collect();
     let packets = packets(&config)?;
     let names = NameHistory::default();
-    let scratch = if config.data_dir.is_none() && config.script_host.is_some() {
-        Some(Scratch::new(address)?)
-    } else {
-        None
-    };
-    let about = About {
-        node: config.node.clone(),
-        ip: node.ip.to_string(),
-        run_id: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-        data_dir: config.data_dir.clone().or_else(|| Some(scratch.as_ref()?.0.clone())).unwrap_or_default(),
-    };
-    let (scripts, tending) = Scripts::new(Surroundings {
-        program: config.script_host.clone(),
-        about,
-        packets: packets.clone(),
-        names: names.clone(),
-        over: Arc::clone(&stop),
-    })
-    .map_err(Error::Scripts)?;
     let keep_frames = packets.is_some() || config.script_host.is_some();
     let mut opened = Vec::new();
     for source in &config.sources {
@@ -199,6 +180,18 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     if let Some(user) = config.user {
         settle(user, config.data_dir.as_deref())?;
     }
+    // Only now, so that what they write belongs to whom it should.
+    let scratch = scratch(&config, address)?;
+    let data_dir = config.data_dir.as_ref().or(scratch.as_ref().map(|scratch| &scratch.0));
+    let (scripts, tending) = Scripts::new(Surroundings {
+        program: config.script_host.clone(),
+        about: about(&node, data_dir.cloned().unwrap_or_default()),
+        packets: packets.clone(),
+        names: names.clone(),
+        over: Arc::clone(&stop),
+    })
+    .map_err(Error::Scripts)?;
+    let tending = tokio::spawn(tending);
     let statuses = opened.iter().map(|(_, status)| status.clone()).collect();
     let status = Arc::new(Status::new(
         Arc::clone(&node),
@@ -234,11 +227,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         captures.push(thread::spawn(move || capture.run(batches, keeper, numbers, &failed)));
     }
     let (trigger, shutdown) = web::shutdown();
-    if let Some(packets) = &packets
-        && let Err(error) = names.write(packets.files())
-    {
-        warn!(%error, "The history of names can't be written");
-    }
+    write_names(&names, packets.as_ref());
     let served = Served {
         store: Arc::clone(&store),
         packets: packets.clone(),
@@ -249,14 +238,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         shutdown: shutdown.clone(),
     };
     let server = tokio::spawn(web::serve(listener, server::router(served, &config.allowed_hosts), shutdown));
-    let expiry = tokio::spawn(async move {
-        let mut period = time::interval(EXPIRY);
-        loop {
-            period.tick().await;
-            store.expire();
-        }
-    });
-    let tending = tokio::spawn(tending);
+    let expiry = tokio::spawn(expire(store));
     info!(%address, node = %config.node, "The worker is ready");
     Ok(Running {
         address,
@@ -271,6 +253,36 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         tending,
         _scratch: scratch,
     })
+}
+
+/// Forgets what has grown too old, for ever.
+async fn expire(store: Arc<Store>) {
+    let mut period = time::interval(EXPIRY);
+    loop {
+        period.tick().await;
+        store.expire();
+    }
+}
+
+/// Puts the names where scripts find them.
+fn write_names(names: &NameHistory, packets: Option<&Packets>) {
+    if let Some(packets) = packets
+        && let Err(error) = names.write(packets.files())
+    {
+        warn!(%error, "The history of names can't be written");
+    }
+}
+
+/// What scripts are told of where they run.
+fn about(node: &Node, data_dir: PathBuf) -> About {
+    let run_id = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    About { node: node.name.to_string(), ip: node.ip.to_string(), run_id, data_dir }
+}
+
+/// A place for the files of scripts, where the worker has none of its own.
+fn scratch(config: &Config, address: SocketAddr) -> Result<Option<Scratch>, Error> {
+    let is_needed = config.data_dir.is_none() && config.script_host.is_some();
+    is_needed.then(|| Scratch::new(address)).transpose()
 }
 
 /// A directory of our own that is removed with its value.

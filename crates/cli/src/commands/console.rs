@@ -37,11 +37,11 @@ pub(crate) struct Args {
     tail: u64,
 }
 
-pub(crate) fn run(args: Args) -> Outcome {
+pub(crate) fn run(args: &Args) -> Outcome {
     serving::run(async {
         tokio::select! {
             stopped = serving::asked_to_stop() => stopped.map_err(|error| Failure::of(&error)),
-            outcome = follow(&args) => outcome,
+            outcome = follow(args) => outcome,
         }
     })
 }

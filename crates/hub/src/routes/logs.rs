@@ -85,12 +85,12 @@ impl Following {
             head.mark_unchanged();
             let read = console.read(next);
             next = read.next;
-            let more = !read.lines.is_empty();
+            let more = !read.texts.is_empty();
             let late = (read.missed > 0).then(|| {
                 format!("[hub:ERROR] {} lines are lost: they were read too slowly", read.missed).into()
             });
             let writing = async {
-                for line in late.into_iter().chain(read.lines) {
+                for line in late.into_iter().chain(read.texts) {
                     sink.feed(Message::Text(line)).await?;
                 }
                 sink.flush().await

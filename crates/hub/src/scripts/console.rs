@@ -45,7 +45,7 @@ struct Ring {
 /// What a reader was given.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lines {
-    pub(crate) lines: Vec<Utf8Bytes>,
+    pub(crate) texts: Vec<Utf8Bytes>,
     /// Lines between the reader's place and these that are gone.
     pub(crate) missed: u64,
     /// The reader's next place.
@@ -105,8 +105,8 @@ impl Console {
         let ring = lock(&self.ring);
         let start = from.max(ring.first);
         let skip = (start - ring.first) as usize;
-        let lines: Vec<_> = ring.lines.iter().skip(skip).take(MAX_READ).cloned().collect();
-        Lines { missed: start - from.max(ring.cleared).min(start), next: start + lines.len() as u64, lines }
+        let texts: Vec<_> = ring.lines.iter().skip(skip).take(MAX_READ).cloned().collect();
+        Lines { missed: start - from.max(ring.cleared).min(start), next: start + texts.len() as u64, texts }
     }
 
     /// Where a reader begins that wants the last `tail` lines first.
@@ -140,7 +140,7 @@ mod tests {
         let lines = |from| {
             let read = console.read(from);
             (
-                read.lines.iter().map(|line| line.as_str().to_owned()).collect::<Vec<_>>(),
+                read.texts.iter().map(|line| line.as_str().to_owned()).collect::<Vec<_>>(),
                 read.missed,
                 read.next,
             )
@@ -158,14 +158,14 @@ mod tests {
         for kind in [LineKind::Log, LineKind::Log, LineKind::Clear, LineKind::Error] {
             write(kind);
         }
-        assert_eq!(console.read(1), Lines { lines: vec!["[node-0:ERROR] x".into()], missed: 0, next: 3 });
+        assert_eq!(console.read(1), Lines { texts: vec!["[node-0:ERROR] x".into()], missed: 0, next: 3 });
     }
 
     #[test]
     fn a_long_line_is_cut_where_a_character_ends() {
         let console = Console::new(1 << 20);
         console.add("ä".repeat(MAX_LINE));
-        let line = console.read(0).lines.remove(0);
+        let line = console.read(0).texts.remove(0);
         assert!(line.len() < MAX_LINE + 20 && line.ends_with("ä … (cut)"), "{}", line.len());
     }
 }

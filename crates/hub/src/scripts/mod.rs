@@ -223,7 +223,7 @@ impl Scripts {
     pub(crate) fn apply(&self, changes: Vec<Change>) {
         for change in changes {
             match change {
-                Change::Written { path, title, code } => self.written(path, title, code),
+                Change::Written { path, title, code } => self.written(&path, title, code),
                 Change::Moved { from, to } => {
                     let mut inner = lock(&self.inner);
                     let moved = inner.scripts.values_mut().find(|kept| kept.path.as_ref() == Some(&from));
@@ -253,12 +253,12 @@ impl Scripts {
         }
     }
 
-    fn written(&self, path: PathBuf, title: String, code: String) {
+    fn written(&self, path: &Path, title: String, code: String) {
         let checked = self.check(&code);
         let size = code.len();
         let (index, result) = {
             let mut inner = lock(&self.inner);
-            let index = inner.of(&path);
+            let index = inner.of(path);
             let checked = checked.and_then(|()| inner.room(&self.limits, index, size));
             match (index.and_then(|index| inner.scripts.get_mut(&index)), checked) {
                 (Some(kept), Ok(())) => {
@@ -270,7 +270,7 @@ impl Scripts {
                     (index, Err(error))
                 }
                 (None, Ok(())) => {
-                    let kept = Kept { title, code, active: true, path: Some(path.clone()), error: None };
+                    let kept = Kept { title, code, active: true, path: Some(path.to_owned()), error: None };
                     (Some(inner.push(kept)), Ok(()))
                 }
                 // What never ran has a number all the same, so that it is seen what is wrong with it.
@@ -280,7 +280,7 @@ impl Scripts {
                         title,
                         code: String::new(),
                         active: true,
-                        path: Some(path.clone()),
+                        path: Some(path.to_owned()),
                         error: error_text,
                     };
                     (Some(inner.push(kept)), Err(error))

@@ -82,7 +82,7 @@ fn what_does_not_fit_leaves_the_last_good_text() {
     scripts.apply(written("x/a.js", &long));
     assert_eq!(delivered(&scripts), [(0, "1".into())]);
     assert!(scripts.list()[&0].error.is_some());
-    let lines = scripts.console.read(0).lines;
+    let lines = scripts.console.read(0).texts;
     assert_eq!(lines.len(), 2);
     assert!(lines.iter().all(|line| line.starts_with("[hub:ERROR] x/a.js: ")), "{lines:?}");
     scripts.apply(written("x/a.js", "2"));

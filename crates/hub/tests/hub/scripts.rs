@@ -14,8 +14,11 @@ use crate::{
     fake::Fake,
 };
 
+/// A script's number, title and text.
+type Told = (u32, String, String);
+
 /// What the worker was last told to run: numbers, titles, texts; and the variables.
-fn told(worker: &Fake) -> Option<(Vec<(u32, String, String)>, Value)> {
+fn told(worker: &Fake) -> Option<(Vec<Told>, Value)> {
     let last = worker.heard().into_iter().rev().find_map(|message| match message {
         ToWorker::Scripts { scripts, env } => Some((scripts, env)),
         _ => None,
@@ -41,7 +44,7 @@ async fn ok(hub: SocketAddr, method: &str, path: &str, body: &Value) -> Value {
     serde_json::from_str(&answer).unwrap()
 }
 
-fn script(index: u32, title: &str, code: &str) -> (u32, String, String) {
+fn script(index: u32, title: &str, code: &str) -> Told {
     (index, title.into(), code.into())
 }
 

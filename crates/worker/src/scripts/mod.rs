@@ -53,6 +53,9 @@ const MAX_COMMANDS: usize = 64;
 /// How long a source that can wait does so for scripts that cannot keep up, before events are dropped after all.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What is counted of a script.
+type Count = fn(&ScriptStats) -> u64;
+
 /// The scripts of this worker.
 pub(crate) struct Scripts {
     feeder: Option<Feeder>,
@@ -283,7 +286,7 @@ impl Scripts {
             dropped.add(&[("hook", hook), ("reason", "queue full")], counts.queue_full);
             dropped.add(&[("hook", hook), ("reason", "script host ended")], counts.host_ended);
         }
-        let of_scripts: [(&str, &str, fn(&ScriptStats) -> u64); 4] = [
+        let of_scripts: [(&str, &str, Count); 4] = [
             ("kubeshark_worker_script_calls_total", "Calls of hooks, jobs and timers.", |one| one.calls),
             ("kubeshark_worker_script_errors_total", "Calls that threw.", |one| one.errors),
             ("kubeshark_worker_script_backlog_full_total", "Calls that a slow script missed.", |one| {

@@ -41,8 +41,13 @@ pub(super) async fn item(
     let Some(entry) = served.store.find(&id) else {
         return Err(Failure::not_found(format!("entry {id} is not held: it never was, or it was evicted")));
     };
+    let changed = served.scripts.queried(&[&entry]).await.pop().flatten();
+    let view = match &changed {
+        Some(changed) => api::View::changed(&filter, &entry, changed),
+        None => api::View::through(&filter, &entry),
+    };
     let mut text = Vec::new();
-    api::write_item(&mut text, &api::View::through(&filter, &entry));
+    api::write_item(&mut text, &view);
     Ok(([(CONTENT_TYPE, "application/json")], text).into_response())
 }
 

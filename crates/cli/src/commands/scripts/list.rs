@@ -37,14 +37,10 @@ fn fares(worker: &Value) -> String {
         return format!("{name}: away");
     }
     let Some(phase) = worker["phase"].as_str() else { return format!("{name}: not yet") };
-    let mut line = format!("{name}: {phase}, {} calls", worker["calls"]);
-    for (key, words) in [("failed", "failed"), ("dropped", "dropped"), ("strikes", "strikes")] {
-        if worker[key].as_u64().is_some_and(|count| count > 0) {
-            line += &format!(", {} {words}", worker[key]);
-        }
-    }
-    if let Some(error) = worker["error"].as_str() {
-        line += &format!(": {}", printable(error));
-    }
-    line
+    let counts = [("failed", "failed"), ("dropped", "dropped"), ("strikes", "strikes")];
+    let counts = counts.into_iter().filter(|(key, _)| worker[key].as_u64().is_some_and(|count| count > 0));
+    let counts: Vec<_> = counts.map(|(key, words)| format!(", {} {words}", worker[key])).collect();
+    let error = worker["error"].as_str().map(|error| format!(": {}", printable(error)));
+    let (counts, error) = (counts.concat(), error.unwrap_or_default());
+    format!("{name}: {phase}, {} calls{counts}{error}", worker["calls"])
 }

@@ -173,6 +173,7 @@ fn play(rehearsal: &mut Rehearsal, event: Seen, now: i64) {
 }
 
 /// Console lines, as a hub would show them.
+#[expect(clippy::needless_pass_by_value, reason = "it is what a console is")]
 fn print(line: Line) {
     if line.kind != LineKind::Clear {
         // Who has seen enough closes our output; the rehearsal goes on for its exit code.
