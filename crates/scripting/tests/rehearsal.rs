@@ -448,7 +448,9 @@ proptest! {
             }"#;
         let items: Vec<Value> = items.into_iter().map(|map| Value::from(map.into_iter().collect::<Map<_, _>>())).collect();
         let lines = printed(&[script], |rehearsal| {
-            items.iter().for_each(|item| rehearsal.entry(item.to_string().as_bytes(), START));
+            for item in &items {
+                rehearsal.entry(item.to_string().as_bytes(), START);
+            }
         });
         prop_assert_eq!(lines.len(), items.len(), "{:?}", lines);
         for (line, item) in lines.iter().zip(items) {
