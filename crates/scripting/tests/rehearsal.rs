@@ -1,5 +1,7 @@
 //! Scripts as users write them, over events in the events' own time.
 
+#![expect(clippy::unwrap_used, reason = "a test; its helpers too")]
+
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
@@ -138,12 +140,12 @@ fn a_half_that_is_missing_is_an_empty_object() {
 
 #[test]
 fn packets_that_are_kept_stay_what_they_were() {
-    let script = r#"
+    let script = r"
         var kept = [];
         function onPacketCaptured(info) {
           kept.push(info);
           if (kept.length === 2) console.log(JSON.stringify(kept), kept[0].timestamp.getTime());
-        }"#;
+        }";
     let lines = printed(&[script], |rehearsal| {
         rehearsal.packet(PacketInfo { at: START, captured: 60, length: 60, fragmented: false });
         rehearsal.packet(PacketInfo { at: START + SECOND, captured: 96, length: 1500, fragmented: true });
@@ -154,11 +156,11 @@ fn packets_that_are_kept_stay_what_they_were() {
 
 #[test]
 fn a_query_is_coloured_or_left_alone() {
-    let colours = r#"
+    let colours = r"
         function onItemQueried(data) {
           if (data.response.status === 500) return test.fail(data);
           if (data.response.status === 200) return test.pass(data);
-        }"#;
+        }";
     let names = "function onItemQueried(data) { data.named = true; return data; }";
     let (_, outcome) = run(&[colours, names], Options::default(), |rehearsal| {
         for (status, passed, failed) in [(200, true, false), (500, false, true), (404, false, false)] {
@@ -334,7 +336,7 @@ fn timers_and_promises_have_their_turn() {
 
 #[test]
 fn helpers_do_what_they_say() {
-    let script = r##"
+    let script = r#"
         function tried(f) { try { return f(); } catch (e) { return "" + e; } }
         function onItemCaptured(data) {
           console.log(kfl.match("http and response.status == 500", data), kfl.match("", data), kfl.match(undefined, data));
@@ -346,7 +348,7 @@ fn helpers_do_what_they_say() {
           prometheus.metric("hits", "Hits.", 1, 2, {path: data.request.url});
           console.log(tried(function () { prometheus.metric("bad name", "", 1, 2); }));
           console.log([1, undefined, function () {}], {a: undefined, b: NaN, c: new Date(0)}, null, Symbol("s"));
-        }"##;
+        }"#;
     let (lines, outcome) =
         run(&[script], Options::default(), |rehearsal| rehearsal.entry(item(500).as_bytes(), START));
     assert_eq!(lines[0], "[n-0] true true false");
@@ -446,7 +448,9 @@ proptest! {
             }"#;
         let items: Vec<Value> = items.into_iter().map(|map| Value::from(map.into_iter().collect::<Map<_, _>>())).collect();
         let lines = printed(&[script], |rehearsal| {
-            items.iter().for_each(|item| rehearsal.entry(item.to_string().as_bytes(), START));
+            for item in &items {
+                rehearsal.entry(item.to_string().as_bytes(), START);
+            }
         });
         prop_assert_eq!(lines.len(), items.len(), "{:?}", lines);
         for (line, item) in lines.iter().zip(items) {
