@@ -200,17 +200,17 @@ fn table(document: &str, heading: &str) -> Vec<(String, String)> {
 fn limits_are_documented_as_they_are() {
     let document = read(&support::root().join("docs/limits.md"));
     for (name, printed) in [
-        ("flow", format!("{:?}", flow::Limits::default())),
-        ("dissect", format!("{:?}", dissect::Limits::default())),
-        ("worker::Store", format!("{:?}", worker::StoreLimits::default())),
-        ("worker::Packet", format!("{:?}", worker::PacketLimits::default())),
-        ("hub", format!("{:?}", hub::Limits::default())),
+        ("flow::Limits", format!("{:?}", flow::Limits::default())),
+        ("dissect::Limits", format!("{:?}", dissect::Limits::default())),
+        ("worker::StoreLimits", format!("{:?}", worker::StoreLimits::default())),
+        ("worker::PacketLimits", format!("{:?}", worker::PacketLimits::default())),
+        ("scripting::Options", format!("{:?}", scripting::Options::default())),
+        ("hub::Limits", format!("{:?}", hub::Limits::default())),
     ] {
         let mut are = BTreeMap::new();
         bounds(&printed, "", &mut are);
         assert!(are.len() >= 2, "{printed}");
-        let inner = name.contains("::");
-        let heading = if inner { format!("`{name}Limits`") } else { format!("`{name}::Limits`") };
+        let heading = format!("`{name}`");
         let told: BTreeMap<_, _> = table(&document, &heading)
             .into_iter()
             .map(|(limit, value)| {
