@@ -145,14 +145,12 @@ impl Batch {
             (offset + packet.payload.len() <= bytes.len())
                 .then(|| kept.bytes.start + offset..kept.bytes.start + offset + packet.payload.len())
         });
-        let (payload, in_frame) = match within {
-            Some(range) => (range, true),
-            None => {
-                let start = self.arena.len();
-                self.arena.extend_from_slice(packet.payload);
-                (start..self.arena.len(), false)
-            }
-        };
+        let in_frame = within.is_some();
+        let payload = within.unwrap_or_else(|| {
+            let start = self.arena.len();
+            self.arena.extend_from_slice(packet.payload);
+            start..self.arena.len()
+        });
         let packet = Packet { payload: &[], ..*packet };
         let frame = frame.map(|(index, _)| index);
         self.shards[packet.key.shard()].push(Held { packet, payload, in_frame, frame });

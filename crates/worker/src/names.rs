@@ -24,7 +24,10 @@ pub struct Name {
 
 /// The names of `ip` and `ip:port`, one table per change. A worker that was told of none has none.
 #[derive(Clone, Debug, Default)]
-pub struct NameHistory(Arc<Mutex<VecDeque<(u64, BTreeMap<String, Name>)>>>);
+pub struct NameHistory(Arc<Mutex<VecDeque<Change>>>);
+
+/// From when on, and the names.
+type Change = (u64, BTreeMap<String, Name>);
 
 impl NameHistory {
     /// From `at` on (seconds since the Unix epoch) these are the names. The oldest change is forgotten after 256.

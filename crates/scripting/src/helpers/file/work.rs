@@ -22,16 +22,15 @@ pub(in crate::helpers) fn blocking<T: Send + 'static>(
 ) -> JsResult<T> {
     let files = call.state::<Option<Files>>();
     let known = files.borrow().clone();
-    let files = match known {
-        Some(files) => files,
-        None => {
-            let data_dir = &call.about().data_dir;
-            let opened = Files::open(data_dir, call.options().data_bytes).map_err(|error| {
-                call.error(format_args!("the data directory {} can't be used: {error}", data_dir.display()))
-            })?;
-            *files.borrow_mut() = Some(opened.clone());
-            opened
-        }
+    let files = if let Some(files) = known {
+        files
+    } else {
+        let data_dir = &call.about().data_dir;
+        let opened = Files::open(data_dir, call.options().data_bytes).map_err(|error| {
+            call.error(format_args!("the data directory {} can't be used: {error}", data_dir.display()))
+        })?;
+        *files.borrow_mut() = Some(opened.clone());
+        opened
     };
     call.wait(async move {
         match tokio::task::spawn_blocking(move || work(&files)).await {

@@ -104,7 +104,9 @@ fn block(kind: u32, parts: &[&[u8]], out: &mut Vec<u8>) {
     let total = ((len + padding + 12) as u32).to_le_bytes();
     out.extend(kind.to_le_bytes());
     out.extend(total);
-    parts.iter().for_each(|part| out.extend_from_slice(part));
+    for part in parts {
+        out.extend_from_slice(part);
+    }
     out.extend(&[0; 3][..padding]);
     out.extend(total);
 }

@@ -217,7 +217,7 @@ impl Packets {
         let key = StreamKey::from(stream);
         let (parts, link_types) =
             self.ask(move |writer| (writer.segments.of(key), writer.segments.link_types.clone()))?;
-        let mut download = Download::new(key, parts, link_types);
+        let mut download = Download::new(key, parts, &link_types);
         // A key's low half may be that of another stream.
         if download.peek()? { Ok(download) } else { Err(PacketsError::Gone(stream)) }
     }
@@ -279,7 +279,8 @@ impl Packets {
             }
             What::Streams(streams) => {
                 let mut gathered = Gathered::default();
-                for stream in BTreeSet::from_iter(streams.iter().copied().map(StreamKey::from)) {
+                let streams: BTreeSet<_> = streams.iter().copied().map(StreamKey::from).collect();
+                for stream in streams {
                     let parts = self.ask(move |writer| writer.segments.of(stream))?;
                     gathered.stream(stream, &parts)?;
                 }
@@ -416,8 +417,8 @@ pub struct Download {
 const PIECE: usize = 64 << 10;
 
 impl Download {
-    fn new(stream: StreamKey, parts: Vec<Part>, link_types: BTreeSet<u32>) -> Self {
-        let form = Form::of(&link_types);
+    fn new(stream: StreamKey, parts: Vec<Part>, link_types: &BTreeSet<u32>) -> Self {
+        let form = Form::of(link_types);
         let mut out = Vec::new();
         form.begin(&mut out);
         let (parts, reader) = (parts.into_iter(), Reader::new(4 << 10));

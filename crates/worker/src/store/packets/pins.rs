@@ -139,8 +139,7 @@ impl Pinned {
 
     /// Gives an order; what does not fit is counted, or told to whoever waits for it.
     pub(super) fn send(&self, order: Order, tally: &Tally) {
-        let (Err(TrySendError::Full(order)) | Err(TrySendError::Disconnected(order))) =
-            self.orders.try_send(order)
+        let Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) = self.orders.try_send(order)
         else {
             return;
         };
@@ -400,7 +399,9 @@ impl Copier {
         }
         self.n_pins -= gone.len();
         self.open.retain(|(id, _)| !gone.contains(id));
-        gone.iter().for_each(|_| self.pinned.remove(stream));
+        for _ in gone {
+            self.pinned.remove(stream);
+        }
     }
 
     fn rename(&mut self, from: &str, to: &str) -> Result<String, PacketsError> {

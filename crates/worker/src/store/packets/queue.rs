@@ -140,7 +140,9 @@ fn fitted(frames: Frames, spare: &mut Vec<Frames>) -> Frames {
         return frames;
     }
     let Frames { arena, mut kept, mut parts, mut ended } = frames;
-    (kept.shrink_to_fit(), parts.shrink_to_fit(), ended.shrink_to_fit());
+    kept.shrink_to_fit();
+    parts.shrink_to_fit();
+    ended.shrink_to_fit();
     let small = Frames { arena: arena.clone(), kept, parts, ended };
     if spare.len() < SPARE {
         let mut large = Frames { arena, ..Frames::default() };

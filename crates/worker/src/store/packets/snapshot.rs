@@ -68,13 +68,12 @@ impl Gathered {
     }
 
     fn segment(&mut self, segment: &Arc<Segment>) -> u32 {
-        match self.segments.iter().rposition(|known| Arc::ptr_eq(known, segment)) {
-            Some(index) => index as u32,
-            None => {
-                self.segments.push(Arc::clone(segment));
-                self.segments.len() as u32 - 1
-            }
-        }
+        let known = self.segments.iter().rposition(|known| Arc::ptr_eq(known, segment));
+        let index = known.unwrap_or_else(|| {
+            self.segments.push(Arc::clone(segment));
+            self.segments.len() - 1
+        });
+        index as u32
     }
 
     fn place(&mut self, header: &Header, index: u32, offset: u32) {

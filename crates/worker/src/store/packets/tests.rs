@@ -18,6 +18,9 @@ use super::*;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
+/// A frame and its time.
+type Timed = (i64, Vec<u8>);
+
 /// A directory that goes with its value.
 struct Scratch(PathBuf);
 
@@ -137,7 +140,7 @@ fn downloaded(packets: &Packets, stream: Stream) -> Vec<(i64, Vec<u8>)> {
 }
 
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !holds() {
         assert!(Instant::now() < deadline, "{what}");
         thread::sleep(Duration::from_millis(2));
@@ -179,7 +182,7 @@ fn streams_are_those_that_tshark_finds() {
             .output()
             .unwrap();
         // Streams in the order of their first packets, as ours are numbered.
-        let mut expected: Vec<(String, Vec<(i64, Vec<u8>)>)> = Vec::new();
+        let mut expected: Vec<(String, Vec<Timed>)> = Vec::new();
         for (line, frame) in String::from_utf8(told.stdout).unwrap().lines().zip(&all) {
             if line.trim().is_empty() {
                 continue;
@@ -212,7 +215,8 @@ fn streams_are_those_that_tshark_finds() {
         assert!(whole && merged.is_sorted_by_key(|(at, _)| *at));
         if copies == 0 {
             let mut all = all;
-            (merged.sort(), all.sort());
+            merged.sort();
+            all.sort();
             assert_eq!(merged, all, "{}", input.display());
         }
         runtime.block_on(running.shutdown());
@@ -304,7 +308,7 @@ fn capture_does_not_wait_for_the_disk() {
     let scratch = Scratch::new();
     let packets = scratch.packets(PacketLimits { buffer_bytes: 200_000, ..PacketLimits::default() });
     // A writer that hangs, as on a disk that does not answer.
-    let (release, hang) = mpsc::channel::<()>();
+    let (release, hang) = sync_channel::<()>(1);
     assert!(packets.0.queue.ask(Box::new(move |_| assert!(hang.recv().is_ok()))));
     let sink = packets.sink(0, false);
     let total = 64;
@@ -317,7 +321,7 @@ fn capture_does_not_wait_for_the_disk() {
     packets.flush().unwrap();
     assert_eq!(packets.counters().stored, total - refused);
     // A file waits instead.
-    let (release, hang) = mpsc::channel::<()>();
+    let (release, hang) = sync_channel::<()>(1);
     assert!(packets.0.queue.ask(Box::new(move |_| assert!(hang.recv().is_ok()))));
     let waiting = packets.sink(0, true);
     let filling = thread::spawn(move || {

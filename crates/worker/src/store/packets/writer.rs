@@ -9,7 +9,7 @@ use std::{
 use flow::Ordinal;
 use tracing::{info, warn};
 
-use crate::batch::{Frames, StreamKey};
+use crate::batch::{Frames, KeptFrame, StreamKey};
 
 use super::{
     Held,
@@ -154,7 +154,7 @@ impl Writer {
     /// Gives the earlier parts of datagrams the streams that their last parts told.
     fn join(&mut self, source: u32, frames: &Frames, of_streams: &mut Vec<(StreamKey, Location)>) {
         for (frame, part) in &frames.parts {
-            let stream = frames.kept.get(*frame as usize).map_or(StreamKey::NONE, |frame| frame.owner());
+            let stream = frames.kept.get(*frame as usize).map_or(StreamKey::NONE, KeptFrame::owner);
             if stream == StreamKey::NONE || stream == StreamKey::COPY {
                 continue;
             }

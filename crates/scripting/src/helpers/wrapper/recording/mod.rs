@@ -123,8 +123,8 @@ impl Recorder {
                 let folder = folder.trim_end_matches('/').to_owned();
                 recorder.over.extend(Period::found(call, folder, streams)?);
             } else if path.contains("/ready/") && path.ends_with(".tar.gz") {
-                recorder.uploads.found(call, path)?;
-            } else if path.ends_with(".part") {
+                recorder.uploads.found(call, path);
+            } else if path.strip_suffix(".part").is_some() {
                 // Its directory is still there and is packed again.
                 remove(call, path)?;
             }

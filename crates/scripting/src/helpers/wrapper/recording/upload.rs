@@ -7,7 +7,6 @@ use std::{
     time::Instant,
 };
 
-use boa_engine::JsResult;
 use outlets::{Attachment, BotMessage, Outlets};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -81,7 +80,7 @@ impl Uploads {
     }
 
     /// One that an earlier run left.
-    pub(super) fn found(&mut self, call: &mut Call<'_>, path: &str) -> JsResult<()> {
+    pub(super) fn found(&mut self, call: &mut Call<'_>, path: &str) {
         let about = format!("{path}.json");
         let text = blocking(call, move |files| text(files, &about));
         let packed = text.ok().and_then(|text| serde_json::from_str(&text).ok());
@@ -92,7 +91,6 @@ impl Uploads {
             streams: 0,
             snapshot_millis: 0,
         }));
-        Ok(())
     }
 
     /// Tells what was done, and goes on with what waits.
@@ -126,7 +124,7 @@ impl Uploads {
             "streams": packed.streams,
         });
         if !call.sends(what) {
-            self.forget(call, &packed);
+            forget(call, &packed);
             return;
         }
         self.running = true;
@@ -164,7 +162,7 @@ impl Uploads {
                 if parameters.verbose {
                     call.print(LineKind::Log, &format!("Uploaded {url}"));
                 }
-                self.forget(call, &done.packed);
+                forget(call, &done.packed);
             }
             Err(why) => {
                 let seconds = self.pause / 1000;
@@ -179,14 +177,14 @@ impl Uploads {
             }
         }
     }
+}
 
-    /// It is no longer needed on disk.
-    fn forget(&self, call: &mut Call<'_>, packed: &Packed) {
-        for path in [packed.path.clone(), format!("{}.json", packed.path)] {
-            if let Err(error) = remove(call, &path) {
-                let why = super::why(&error);
-                call.print(LineKind::Error, &format!("{path} stays behind: {why}"));
-            }
+/// It is no longer needed on disk.
+fn forget(call: &mut Call<'_>, packed: &Packed) {
+    for path in [packed.path.clone(), format!("{}.json", packed.path)] {
+        if let Err(error) = remove(call, &path) {
+            let why = super::why(&error);
+            call.print(LineKind::Error, &format!("{path} stays behind: {why}"));
         }
     }
 }
