@@ -90,7 +90,7 @@ pub enum Value<'a> {
     Record(Lent<'a, dyn Record + 'a>),
 }
 
-/// What can stand for a field in [`record!`](crate::record).
+/// What can stand for a field in [`record!`](crate::record!).
 pub trait Lend<'a>: Sized {
     /// The field; `None` where it is absent.
     fn value(self) -> Option<Value<'a>>;
