@@ -179,6 +179,7 @@ fn plain(text: &str) -> String {
         "" => format!("{number}"),
         "KiB" => format!("{}", number * 1024.0),
         "MiB" => format!("{}", number * 1024.0 * 1024.0),
+        "GiB" => format!("{}", number * 1024.0 * 1024.0 * 1024.0),
         "ms" => format!("{number} ms"),
         "s" => format!("{} ms", number * 1000.0),
         unit => panic!("{text:?}: what is {unit:?}?"),

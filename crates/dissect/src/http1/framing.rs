@@ -45,6 +45,8 @@ pub(super) struct Partial {
     pub(super) head: Head,
     pub(super) framing: Framing,
     pub(super) body: Body,
+    /// Codes of the interim responses before this one.
+    pub(super) interim: Vec<u16>,
     /// Bytes of the line being awaited that hold no line end.
     looked: usize,
     trailer_bytes: usize,
@@ -86,7 +88,7 @@ pub(super) enum Gapped {
 
 impl Partial {
     pub(super) fn new(head: Head, framing: Framing) -> Self {
-        Self { head, framing, body: Body::default(), looked: 0, trailer_bytes: 0 }
+        Self { head, framing, body: Body::default(), interim: Vec::new(), looked: 0, trailer_bytes: 0 }
     }
 
     /// Takes what it can. An error ends the message where the input begins.

@@ -6,7 +6,8 @@
 //! - Bodies are shown without chunk framing and content encodings. One that cannot be decoded stays as it was sent:
 //!   `truncated` if it was cut on the way, `ambiguous` if it is whole. One that breaks off in the middle is shown as
 //!   far as it goes, `truncated`.
-//! - Interim responses (100, 102, 103) are counted and not shown; time and size are those of the final response.
+//! - Interim responses (100, 102, 103) are counted, and the final response lists their codes as `interim`; time and size
+//!   are those of the final response.
 //! - After 101 the flow is not looked into; after a granted CONNECT it is probed anew.
 
 mod form;
@@ -61,6 +62,9 @@ const HINT_HEAD: u8 = 1;
 /// A response of 2xx has no body, and begins a tunnel.
 const HINT_CONNECT: u8 = 2;
 
+/// So many codes of interim responses are listed; RFC 9110 §15.2 sets no bound.
+const MAX_INTERIM: usize = 16;
+
 fn probe(_: Transport, input: &[u8], limits: &Limits) -> Probe {
     parser::probe(input, limits)
 }
@@ -71,6 +75,7 @@ fn new(_: Transport, direction: Direction, role: Role) -> Box<dyn Dissector> {
         requests,
         request: Reading::default(),
         response: Reading::default(),
+        interim: Vec::new(),
         after: After::Http,
     })
 }
@@ -80,6 +85,8 @@ struct Http1 {
     requests: Direction,
     request: Reading,
     response: Reading,
+    /// The codes of interim responses since the last final one, at most [`MAX_INTERIM`].
+    interim: Vec<u16>,
     after: After,
 }
 
@@ -170,7 +177,13 @@ impl Dissector for Http1 {
                     Ending { message: Some(message), lost: gapped == Gapped::Beyond }
                 }
             },
-            _ => Ending { message: None, lost: true },
+            _ => {
+                if !requests {
+                    // The responses that they announced may be what was lost.
+                    self.interim.clear();
+                }
+                Ending { message: None, lost: true }
+            }
         }
     }
 
@@ -244,7 +257,9 @@ impl Http1 {
                 response_framing(&head, code, hint)
             }
         };
+        let interim = self.announced(&head.line);
         let mut partial = Partial::new(head, framing);
+        partial.interim = interim;
         match partial.feed(body, limits) {
             Ok(Fed::Done(len)) => {
                 *self.reading(direction) = Reading::default();
@@ -259,6 +274,20 @@ impl Http1 {
                 *self.reading(direction) = Reading::Seek;
                 Ok(self.message(requests, partial, input.len(), limits))
             }
+        }
+    }
+
+    /// The interim responses before a final one; an interim one is remembered.
+    fn announced(&mut self, line: &StartLine) -> Vec<u16> {
+        match line {
+            StartLine::Status { code, .. } if message::is_interim(*code) => {
+                if self.interim.len() < MAX_INTERIM {
+                    self.interim.push(*code);
+                }
+                Vec::new()
+            }
+            StartLine::Status { .. } => std::mem::take(&mut self.interim),
+            StartLine::Request { .. } => Vec::new(),
         }
     }
 

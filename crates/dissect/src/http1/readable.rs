@@ -96,7 +96,11 @@ impl PostData {
 impl Payload for Response {
     fn heap_size(&self) -> usize {
         let rows = self.headers.capacity() + self.cookies.capacity();
-        size_of::<Self>() + self.text.heap_size() + rows * SPAN_PAIR + self.content.text.capacity()
+        size_of::<Self>()
+            + self.text.heap_size()
+            + rows * SPAN_PAIR
+            + self.content.text.capacity()
+            + size_of_val(&*self.interim.0)
     }
 
     fn summary(&self) -> Summary {

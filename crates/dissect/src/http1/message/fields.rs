@@ -2,7 +2,7 @@
 
 use kfl::{Lent, List, Value, View};
 
-use super::{Params, PostData, Request, Response, TextOrBytes, UNKNOWN_SIZE};
+use super::{Interim, Params, PostData, Request, Response, TextOrBytes, UNKNOWN_SIZE};
 use crate::{dissector::Part, http1::words::reason};
 
 fn version(text: &str) -> Value<'_> {
@@ -46,6 +46,7 @@ kfl::record! {
         "headers" => View(response.headers()),
         "headersSize" => Value::Int(UNKNOWN_SIZE),
         "httpVersion" => version(response.text.get(response.version)),
+        "interim" => (!response.interim.0.is_empty()).then(|| Value::list(&response.interim)),
         "redirectURL" => Value::text(response.redirect_url()),
         "status" => Value::Int(i64::from(response.status)),
         "statusText" => Value::text(reason(response.status)),
@@ -60,6 +61,16 @@ kfl::record! {
         "mimeType" => Value::text(content.0.text.get(content.0.content.mime_type)),
         "size" => Value::Int(content.0.content.size),
         "text" => (!content.0.content.text.is_empty()).then(|| Value::Base64(&content.0.content.text)),
+    }
+}
+
+impl List for Interim {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn at(&self, index: usize) -> Option<Value<'_>> {
+        self.0.get(index).map(|code| Value::Int(i64::from(*code)))
     }
 }
 

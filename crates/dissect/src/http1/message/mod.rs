@@ -60,11 +60,21 @@ pub struct Response {
     pub(super) text: Text,
     pub(super) version: Span,
     pub(super) status: u16,
+    pub(super) interim: Interim,
     pub(super) headers: Vec<(Span, Span)>,
     pub(super) cookies: Vec<(Span, Span)>,
     /// As the head says; 0 where it does not.
     pub(super) body_size: i64,
     pub(super) content: Content,
+}
+
+/// Codes of the interim responses (RFC 9110 §15.2) before a final one.
+#[derive(Debug)]
+pub(super) struct Interim(pub(super) Box<[u16]>);
+
+/// Whether a response is followed by another to the same request. 101 is not: HTTP ends with it.
+pub(super) fn is_interim(code: u16) -> bool {
+    code / 100 == 1 && code != 101
 }
 
 /// The body of a response, without its encodings.
@@ -79,7 +89,7 @@ pub(super) struct Content {
 
 /// Makes the message of a head and what came of its body.
 pub(super) fn build(partial: Partial, requests: bool, limits: &Limits) -> Message {
-    let Partial { head, mut body, .. } = partial;
+    let Partial { head, mut body, interim, .. } = partial;
     let (line, error) = (head.line, body.broken.then(broken));
     let (gap, cut) = (body.gap, body.truncated || body.broken);
     let mut notes = Notes { ambiguous: head.ambiguous || body.ambiguous, truncated: head.truncated || cut };
@@ -96,9 +106,11 @@ pub(super) fn build(partial: Partial, requests: bool, limits: &Limits) -> Messag
             (Role::Request, protocol, hint, Box::new(request))
         }
         StartLine::Status { version, code } => {
-            let role = if code / 100 == 1 && code != 101 { Role::Interim } else { Role::Response };
+            let role = if is_interim(code) { Role::Interim } else { Role::Response };
             let protocol = protocol(head.text.get(version));
-            (role, protocol, 0, Box::new(Response::new(head, version, code, body, &mut notes, limits)))
+            let mut response = Response::new(head, version, code, body, &mut notes, limits);
+            response.interim = Interim(interim.into());
+            (role, protocol, 0, Box::new(response))
         }
     };
     debug_assert_eq!(requests, role == Role::Request);
@@ -341,7 +353,7 @@ impl Response {
             _ => 0,
         };
         text.shrink();
-        Self { text, version, status, headers, cookies, body_size, content }
+        Self { text, version, status, interim: Interim(Box::default()), headers, cookies, body_size, content }
     }
 
     /// Its status code.

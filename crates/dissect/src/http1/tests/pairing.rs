@@ -26,6 +26,9 @@ fn pairs_by_order() {
     }
     let interim = run(TCP, &[asks(GET), answers(CONTINUE), answers(CREATED)]);
     assert_eq!((interim.counters.interim, interim.counters.paired), (1, 1));
+    assert_eq!(interim.entries[0]["response"]["interim"], serde_json::json!([100]));
+    let next = run(TCP, &[asks(GET), answers(CONTINUE), answers(CREATED), asks(GET_B), answers(CREATED)]);
+    assert!(next.entries[1]["response"].get("interim").is_none(), "{:?}", next.entries[1]);
 }
 
 #[test]
