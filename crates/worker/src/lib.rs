@@ -12,8 +12,6 @@ mod capture;
 mod config;
 mod dissect;
 mod entries;
-#[path = "../../scripting/src/files/mod.rs"]
-pub mod files;
 mod identity;
 mod ledger;
 mod names;
