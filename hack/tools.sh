@@ -15,8 +15,6 @@ helm            3.22.0 helm.sh/helm/v3                   cmd/helm
 kubernetes      1.34.4 k8s.io/kubernetes                 cmd/kube-apiserver cmd/kube-controller-manager cmd/kube-scheduler cmd/kubelet cmd/kube-proxy cmd/kubectl
 etcd            3.6.16 go.etcd.io/etcd/server/v3         .
 coredns         1.14.7 github.com/coredns/coredns        .
-versitygw       1.8.0  github.com/versity/versitygw      cmd/versitygw
-fake-gcs-server 1.56.1 github.com/fsouza/fake-gcs-server .
 service-monitor 0.85.0 github.com/prometheus-operator/prometheus-operator
 '
 FOR_A_CLUSTER='helm kubernetes etcd coredns service-monitor'
