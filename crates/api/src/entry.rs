@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use kfl::Value;
+use kfl::{OrNull, Value};
 
 use crate::{Endpoint, Node, Payload, Protocol, UnixNanos, digits};
 
@@ -181,30 +181,30 @@ impl Entry {
     }
 }
 
-fn half(payload: Option<&dyn Payload>) -> Value<'_> {
-    payload.map_or(Value::Null, |payload| Value::record(payload))
+fn half(payload: Option<&dyn Payload>) -> OrNull<Value<'_>> {
+    OrNull(payload.map(|payload| Value::record(payload)))
 }
 
 kfl::record! {
     impl Record for Entry as entry {
-        "dst" => Value::record(&entry.dst),
+        "dst": Endpoint => &entry.dst,
         "elapsedTime" => Value::Int((entry.elapsed_nanos.max(0) + 500_000) / 1_000_000),
         "entryFile" => Value::Text(entry.entry_file().into()),
-        "error" => entry.error.as_ref().map_or(Value::Null, |fault| Value::record(fault)),
+        "error" => OrNull(entry.error.as_ref()),
         "failed" => Value::Bool(false),
-        "flags" => Value::record(&entry.flags),
+        "flags": Flags => &entry.flags,
         "id" => Value::Text(entry.id().into()),
         "index" => Value::Int(entry.index as i64),
-        "node" => Value::record(&*entry.node),
+        "node": Node => &*entry.node,
         "outgoing" => Value::Bool(entry.outgoing),
         "passed" => Value::Bool(false),
-        "protocol" => Value::record(entry.protocol),
+        "protocol": Protocol => entry.protocol,
         "record" => Value::text(""),
         "request" => half(entry.request.as_deref()),
         "requestSize" => Value::Int(entry.request_size as i64),
         "response" => half(entry.response.as_deref()),
         "responseSize" => Value::Int(entry.response_size as i64),
-        "src" => Value::record(&entry.src),
+        "src": Endpoint => &entry.src,
         "startTime" => Value::Text(entry.at.rfc_3339().into()),
         "stream" => Value::Text(entry.stream.name().into()),
         "timestamp" => Value::Int(entry.at.millis()),

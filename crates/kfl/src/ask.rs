@@ -3,7 +3,12 @@
 //! What is found is looked at where the host lends it: a value that is handed back costs more to move than to find, and
 //! could not be lent out of a record that was made for the occasion.
 
-use crate::{check::Check, record::Value};
+use crate::{
+    check::Check,
+    key::{Key, Name, Way},
+    record::Value,
+};
+use std::sync::Arc;
 
 /// A question about one field.
 pub struct Ask<'q>(Kind<'q>);
@@ -24,22 +29,62 @@ pub enum Answer {
     Yes,
 }
 
-impl<'q> Ask<'q> {
+impl From<bool> for Answer {
     #[inline]
-    pub(crate) fn check(check: &'q Check) -> Self {
-        Ask(Kind::Check(check))
+    fn from(holds: bool) -> Self {
+        if holds { Answer::Yes } else { Answer::No }
     }
+}
 
+impl<'q> Ask<'q> {
     pub(crate) fn look(look: &'q mut dyn FnMut(&Value<'_>) -> bool) -> Self {
         Ask(Kind::Look(look))
     }
 
     /// Asks it of the field at which its way ends.
     pub fn see(&mut self, value: &Value<'_>) -> Answer {
-        let holds = match &mut self.0 {
+        match &mut self.0 {
             Kind::Check(check) => check.holds(value),
             Kind::Look(look) => look(value),
-        };
-        if holds { Answer::Yes } else { Answer::No }
+        }
+        .into()
+    }
+}
+
+/// A question with the way to its field: one term of a compiled query.
+#[derive(Clone)]
+pub struct Question {
+    way: Box<[Name]>,
+    check: Arc<Check>,
+}
+
+impl Question {
+    pub(crate) fn new(way: &[Name], check: Check) -> Self {
+        Question { way: way.into(), check: Arc::new(check) }
+    }
+
+    /// The first name of the way, and the question behind it; `None` at the end of the way.
+    pub fn split(&self) -> Option<(Key<'_>, Self)> {
+        let (first, rest) = self.way.split_first()?;
+        Some((first.key(), Question { way: rest.into(), check: Arc::clone(&self.check) }))
+    }
+
+    /// The way to the field.
+    #[inline]
+    pub fn way(&self) -> Way<'_> {
+        Way(&self.way)
+    }
+
+    /// What is asked at the end of the way.
+    #[inline]
+    pub fn ask(&self) -> Ask<'_> {
+        Ask(Kind::Check(&self.check))
+    }
+
+    /// Asks it of the field, whose kind the caller knows when it is compiled.
+    #[expect(clippy::inline_always, reason = "what remains of it is what the kind of the field needs")]
+    #[inline(always)]
+    pub fn see(&self, value: &Value<'_>) -> Answer {
+        self.check.holds_inline(value).into()
     }
 }

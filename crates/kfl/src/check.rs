@@ -110,8 +110,14 @@ impl Check {
     }
 
     /// Whether it holds for what was found.
-    #[inline]
     pub(crate) fn holds(&self, value: &Value<'_>) -> bool {
+        self.holds_inline(value)
+    }
+
+    /// The same, for a caller that knows the kind of the value.
+    #[expect(clippy::inline_always, reason = "so that only the cases of that kind are compiled")]
+    #[inline(always)]
+    pub(crate) fn holds_inline(&self, value: &Value<'_>) -> bool {
         // What is plain is flat.
         let inner = if let Check::Flat(inner) = self { inner } else { self };
         inner.of_plain(value).unwrap_or_else(|| self.of_any(value))

@@ -5,17 +5,16 @@
 //! gone. Jumps lead to tests of lower numbers only, so that every run ends.
 
 use crate::{
-    ask::{Answer, Ask},
+    ask::{Answer, Question},
     check::Check,
-    key::{Hop, Name, Way},
-    path,
+    key::Name,
     program::{Node, Selection},
-    record::Record,
 };
 
-/// A query as tests and jumps.
-pub(crate) struct Code {
-    ops: Vec<Op>,
+/// A query as tests and jumps. What a test is, its owner knows: a [`Question`] to any record, or what became of it for
+/// records of one type.
+pub(crate) struct Code<T = Question> {
+    ops: Vec<Op<T>>,
     start: Target,
 }
 
@@ -25,9 +24,8 @@ pub(crate) type Target = u32;
 const YES: Target = Target::MAX;
 const NO: Target = Target::MAX - 1;
 
-struct Op {
-    way: Box<[Hop]>,
-    check: Check,
+struct Op<T> {
+    test: T,
     goals: Goals,
 }
 
@@ -45,6 +43,28 @@ impl Goals {
     }
 }
 
+impl<T> Code<T> {
+    /// Whether the query lets a record through of which `ask` answers the tests.
+    #[inline]
+    pub(crate) fn passes(&self, ask: impl Fn(&T) -> Answer) -> bool {
+        let mut at = self.start;
+        while let Some(op) = self.ops.get(at as usize) {
+            at = match ask(&op.test) {
+                Answer::Yes => op.goals.yes,
+                Answer::No => op.goals.no,
+                Answer::Missing => op.goals.missing,
+            };
+        }
+        at == YES
+    }
+
+    /// The same jumps between other tests.
+    pub(crate) fn map<U>(&self, map: impl Fn(&T) -> U) -> Code<U> {
+        let ops = self.ops.iter().map(|op| Op { test: map(&op.test), goals: op.goals });
+        Code { ops: ops.collect(), start: self.start }
+    }
+}
+
 impl Code {
     /// The code of a program; `None` where it has anything else.
     pub(crate) fn of(program: &Node) -> Option<Self> {
@@ -56,19 +76,6 @@ impl Code {
         let mut code = Code { ops: Vec::new(), start: NO };
         code.start = add(&mut code, Goals { yes: YES, no: NO, missing: NO })?;
         Some(code)
-    }
-
-    /// Whether the query lets this record through.
-    pub(crate) fn passes(&self, record: &dyn Record) -> bool {
-        let mut at = self.start;
-        while let Some(op) = self.ops.get(at as usize) {
-            at = match record.find(Way(&op.way), &mut Ask::check(&op.check)) {
-                Answer::Yes => op.goals.yes,
-                Answer::No => op.goals.no,
-                Answer::Missing => op.goals.missing,
-            };
-        }
-        at == YES
     }
 
     /// Adds a node and gives the test to begin it with.
@@ -135,7 +142,7 @@ impl Code {
             return None;
         }
         let target = Target::try_from(self.ops.len()).ok().filter(|target| *target < NO)?;
-        self.ops.push(Op { way: path::way(way), check, goals });
+        self.ops.push(Op { test: Question::new(way, check), goals });
         Some(target)
     }
 }

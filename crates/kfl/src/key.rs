@@ -2,13 +2,8 @@
 //!
 //! A name's number is made once, when a query is compiled. A type's names are known when *it* is compiled, and so a
 //! perfect hash of them is found then: to look a name up is a multiplication, a byte from a table, and one comparison.
-//! A query remembers where it found a name, so that mostly not even that is done.
 
-use std::{
-    fmt,
-    ops::Deref,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::{fmt, ops::Deref};
 
 /// A field's name and its number.
 #[derive(Debug, Clone, Copy)]
@@ -98,30 +93,16 @@ impl fmt::Debug for Name {
     }
 }
 
-/// One name of a way, and where it stands in the first type that had it.
-pub(crate) struct Hop {
-    name: Name,
-    /// The table of that type and the place in it, as [`Names::mark`] has them; 0 before. It is never changed again, so
-    /// that threads which meet different types do not write in turns.
-    seen: AtomicU64,
-}
-
-impl From<Name> for Hop {
-    fn from(name: Name) -> Self {
-        Hop { name, seen: AtomicU64::new(0) }
-    }
-}
-
 /// Names to go down by, one after the other: what a compiled query asks a record with.
 #[derive(Clone, Copy)]
-pub struct Way<'w>(pub(crate) &'w [Hop]);
+pub struct Way<'w>(pub(crate) &'w [Name]);
 
 impl<'w> Way<'w> {
     /// The first name, and the way behind it; `None` at the end.
     #[inline]
     pub fn split(self) -> Option<(Key<'w>, Way<'w>)> {
         let (first, rest) = self.0.split_first()?;
-        Some((first.name.key(), Way(rest)))
+        Some((first.key(), Way(rest)))
     }
 
     /// Whether this is the end of the way.
@@ -179,28 +160,9 @@ impl<const N: usize, const SLOTS: usize> Names<N, SLOTS> {
 
     /// The place of the first name of a way, and the way behind it; `None` where it is not one of them.
     #[inline]
-    pub fn step<'w>(&'static self, way: Way<'w>) -> Option<(u8, Way<'w>)> {
-        let (hop, rest) = way.0.split_first()?;
-        let seen = hop.seen.load(Ordering::Relaxed);
-        let place = if seen & !0xff == self.mark(0) { seen as u8 } else { self.learn(hop)? };
-        Some((place, Way(rest)))
-    }
-
-    #[inline(never)]
-    fn learn(&'static self, hop: &Hop) -> Option<u8> {
-        let place = self.find(hop.name.key())?;
-        if hop.seen.load(Ordering::Relaxed) == 0 {
-            hop.seen.store(self.mark(place), Ordering::Relaxed);
-        }
-        Some(place)
-    }
-
-    /// This table, known by where it lies, and a place in it. The low four bits of the address are zero, since numbers of
-    /// sixteen bytes lie in the table, and no program has statics that differ only in the highest four.
-    #[inline]
-    fn mark(&'static self, place: u8) -> u64 {
-        const { assert!(align_of::<Self>() >= 16, "an address leaves room for a place") };
-        ((std::ptr::from_ref(self).addr() as u64) << 4) | u64::from(place)
+    pub fn step<'w>(&self, way: Way<'w>) -> Option<(u8, Way<'w>)> {
+        let (key, rest) = way.split()?;
+        Some((self.find(key)?, rest))
     }
 
     /// The place of a name; `None` where it is not one of them.

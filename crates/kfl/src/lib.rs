@@ -26,10 +26,11 @@ mod record;
 mod redact;
 mod regexes;
 mod schema;
+mod sieve;
 mod v2;
 mod value;
 
-pub use ask::{Answer, Ask};
+pub use ask::{Answer, Ask, Question};
 pub use compile::{Language, Options};
 pub use complete::{Completion, Suggestion, SuggestionKind, complete};
 pub use error::Error;
@@ -42,11 +43,12 @@ pub use lookup::Path;
 pub use matcher::Matcher;
 pub use nearest::nearest;
 pub use print::write_record;
-pub use record::{Lend, Lent, List, Record, Value, View};
+pub use record::{Lend, Lent, List, OrNull, Record, Value, View};
 #[doc(hidden)]
-pub use record::{ascending, place};
+pub use record::{ascending, follow, place};
 pub use redact::{Altered, REDACTED};
 pub use schema::Schema;
+pub use sieve::{Probe, Sieve};
 pub use v2::{Kind, Source, Variable};
 
 use program::Run;
@@ -95,13 +97,23 @@ impl Filter {
 
     /// Whether the query lets this record through.
     pub fn matches(&self, record: &dyn Record) -> bool {
+        if let Some(code) = self.code() {
+            return code.passes(|question| record.find(question.way(), &mut question.ask()));
+        }
         match &self.spelling {
-            Spelling::First(compiled) => match (&compiled.code, &compiled.program) {
-                (Some(code), _) => code.passes(record),
-                (None, Some(program)) => Run::new(record).truth(program).unwrap_or(false),
-                (None, None) => true,
-            },
+            Spelling::First(compiled) => {
+                let mut run = Run::new(record);
+                compiled.program.as_ref().is_none_or(|program| run.truth(program).unwrap_or(false))
+            }
             Spelling::Second(program) => program.as_ref().is_none_or(|program| program.matches(record)),
+        }
+    }
+
+    /// The query as tests and jumps, where that serves.
+    fn code(&self) -> Option<&code::Code> {
+        match &self.spelling {
+            Spelling::First(compiled) => compiled.code.as_ref(),
+            Spelling::Second(program) => program.as_ref()?.code.as_ref(),
         }
     }
 

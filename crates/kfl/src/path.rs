@@ -3,7 +3,7 @@
 use crate::{
     ask::{Answer, Ask},
     ast::{Part, literal_value},
-    key::{Hop, Name, Way},
+    key::{Name, Way},
     limits,
     record::{Record, Value},
 };
@@ -52,14 +52,13 @@ pub(crate) fn names(steps: &[Step]) -> Option<Box<[Name]>> {
     steps.iter().map(|step| if let Step::Key(name) = step { Some(name.clone()) } else { None }).collect()
 }
 
-/// The names as a way.
-pub(crate) fn way(names: &[Name]) -> Box<[Hop]> {
-    names.iter().cloned().map(Hop::from).collect()
-}
-
 /// What `judge` says of the only value that names can lead to.
-pub(crate) fn single(record: &dyn Record, way: &[Hop], judge: impl Fn(&Value<'_>) -> bool) -> Option<bool> {
-    match record.find(Way(way), &mut Ask::look(&mut |value| judge(value))) {
+pub(crate) fn single(
+    record: &dyn Record,
+    names: &[Name],
+    judge: impl Fn(&Value<'_>) -> bool,
+) -> Option<bool> {
+    match record.find(Way(names), &mut Ask::look(&mut |value| judge(value))) {
         Answer::Missing => None,
         answer => Some(answer == Answer::Yes),
     }

@@ -6,7 +6,7 @@
 use crate::{
     ast::{Operator, Part},
     document::{Document, Format},
-    key::{Hop, Name},
+    key::Name,
     limits,
     path::{self, Flow, Step, visit_record},
     record::{Record, Value},
@@ -44,8 +44,6 @@ pub(crate) struct Selection {
     pub(crate) document: Option<Inside>,
     /// The path, where it is of names and so leads to one value at most.
     pub(crate) names: Option<Box<[Name]>>,
-    /// The same as a way.
-    way: Option<Box<[Hop]>>,
 }
 
 #[derive(Clone)]
@@ -64,8 +62,7 @@ impl Selection {
 
     pub(crate) fn new(path: Box<[Step]>, document: Option<Inside>) -> Self {
         let names = if document.is_none() { path::names(&path) } else { None };
-        let way = names.as_deref().map(path::way);
-        Selection { path, document, names, way }
+        Selection { path, document, names }
     }
 }
 
@@ -238,10 +235,10 @@ impl<'r> Run<'r> {
         each: impl Fn(&Value<'_>) -> bool,
         empty: bool,
     ) -> Option<bool> {
-        if let Some(way) = &selection.way
+        if let Some(names) = &selection.names
             && self.hidden.is_empty()
         {
-            return path::single(self.record, way, one);
+            return path::single(self.record, names, one);
         }
         let (mut found, mut single, mut several) = (0_usize, false, empty);
         self.visit(selection, &mut |value| {

@@ -7,9 +7,10 @@
 use std::{borrow::Cow, mem::ManuallyDrop, net::IpAddr, ops::Deref};
 
 use crate::{
-    ask::{Answer, Ask},
+    ask::{Answer, Ask, Question},
     key::{Key, Way},
     print,
+    sieve::{self, Probe},
 };
 
 /// A thing with named fields: an entry, its request, a map of headers.
@@ -25,9 +26,17 @@ pub trait Record {
     /// Asks what lies at the end of a way of names. The way is not empty.
     fn find(&self, way: Way<'_>, ask: &mut Ask<'_>) -> Answer {
         match way.split() {
-            Some((key, rest)) => self.field(key).follow(rest, ask),
+            Some((key, rest)) => follow(self.field(key), rest, ask),
             None => Answer::Missing,
         }
+    }
+
+    /// What answers a question about records of this type. Where the type knows its fields, they are found here.
+    fn probe(question: &Question) -> Probe<Self>
+    where
+        Self: Sized + 'static,
+    {
+        sieve::searching(question)
     }
 
     /// Every name that a field of this type can have; `None` where any name is possible, as in a map of headers.
@@ -95,10 +104,22 @@ pub trait Lend<'a>: Sized {
     /// The field; `None` where it is absent.
     fn value(self) -> Option<Value<'a>>;
 
-    /// Asks what lies at the end of a way that begins here.
+    /// Looks at the field where it is lent.
     // Always inlined: so a value is built only in the case that asks for it, and its kind is known there. It is not
     // moved, and not looked at once more to drop it: half of the time that a lookup takes.
-    fn follow(self, way: Way<'_>, ask: &mut Ask<'_>) -> Answer;
+    fn see<T>(self, see: impl FnOnce(Option<&Value<'_>>) -> T) -> T;
+}
+
+/// Asks what lies at the end of a way that begins at a field.
+#[doc(hidden)]
+#[expect(clippy::inline_always, reason = "measured, see Lend")]
+#[inline(always)]
+pub fn follow<'a>(field: impl Lend<'a>, way: Way<'_>, ask: &mut Ask<'_>) -> Answer {
+    field.see(|value| match value {
+        Some(value) if way.is_empty() => ask.see(value),
+        Some(Value::Record(record)) => record.find(way, ask),
+        _ => Answer::Missing,
+    })
 }
 
 impl<'a> Lend<'a> for Value<'a> {
@@ -109,32 +130,62 @@ impl<'a> Lend<'a> for Value<'a> {
 
     #[expect(clippy::inline_always, reason = "measured, see the trait")]
     #[inline(always)]
-    fn follow(self, way: Way<'_>, ask: &mut Ask<'_>) -> Answer {
+    fn see<T>(self, see: impl FnOnce(Option<&Value<'_>>) -> T) -> T {
         let value = ManuallyDrop::new(self);
-        let answer = match &*value {
-            value if way.is_empty() => ask.see(value),
-            Value::Record(record) => record.find(way, ask),
-            _ => Answer::Missing,
-        };
+        let seen = see(Some(&value));
         if value.owns() {
             drop(ManuallyDrop::into_inner(value));
         }
-        answer
+        seen
     }
 }
 
-impl<'a> Lend<'a> for Option<Value<'a>> {
+/// A field that may be absent.
+impl<'a, L: Lend<'a>> Lend<'a> for Option<L> {
     #[inline]
     fn value(self) -> Option<Value<'a>> {
-        self
+        self.and_then(L::value)
     }
 
     #[expect(clippy::inline_always, reason = "measured, see the trait")]
     #[inline(always)]
-    fn follow(self, way: Way<'_>, ask: &mut Ask<'_>) -> Answer {
+    fn see<T>(self, see: impl FnOnce(Option<&Value<'_>>) -> T) -> T {
         match self {
-            Some(value) => value.follow(way, ask),
-            None => Answer::Missing,
+            Some(field) => field.see(see),
+            None => see(None),
+        }
+    }
+}
+
+/// A record that the host holds.
+impl<'a, R: Record> Lend<'a> for &'a R {
+    #[inline]
+    fn value(self) -> Option<Value<'a>> {
+        Some(Value::record(self))
+    }
+
+    #[expect(clippy::inline_always, reason = "measured, see the trait")]
+    #[inline(always)]
+    fn see<T>(self, see: impl FnOnce(Option<&Value<'_>>) -> T) -> T {
+        see(Some(&Value::record(self)))
+    }
+}
+
+/// A field that is null where the host has nothing for it.
+pub struct OrNull<L>(pub Option<L>);
+
+impl<'a, L: Lend<'a>> Lend<'a> for OrNull<L> {
+    #[inline]
+    fn value(self) -> Option<Value<'a>> {
+        self.0.map_or(Some(Value::Null), L::value)
+    }
+
+    #[expect(clippy::inline_always, reason = "measured, see the trait")]
+    #[inline(always)]
+    fn see<T>(self, see: impl FnOnce(Option<&Value<'_>>) -> T) -> T {
+        match self.0 {
+            Some(field) => field.see(see),
+            None => see(Some(&Value::Null)),
         }
     }
 }
@@ -151,8 +202,8 @@ impl<'a, T: Record + 'a> Lend<'a> for View<T> {
 
     #[expect(clippy::inline_always, reason = "measured, see the trait")]
     #[inline(always)]
-    fn follow(self, way: Way<'_>, ask: &mut Ask<'_>) -> Answer {
-        if way.is_empty() { ask.see(&Value::record(&self.0)) } else { self.0.find(way, ask) }
+    fn see<U>(self, see: impl FnOnce(Option<&Value<'_>>) -> U) -> U {
+        see(Some(&Value::record(&self.0)))
     }
 }
 
@@ -211,7 +262,9 @@ impl List for &'static [&'static str] {
 /// Implements [`Record`] from one list of fields, so that what a filter finds and what is printed cannot differ.
 ///
 /// Keys stand in ascending order (checked when compiling). A field's expression is a [`Value`], an `Option<Value>` where
-/// the field may be absent, or a [`View`]. `json EXPRESSION` after the fields lends [`Record::json`].
+/// the field may be absent, or anything else that is [`Lend`]. A field that is a reference to another such record says
+/// the type of that after its key (`"peer": Peer => &call.peer`), and a [`Sieve`](crate::Sieve) then goes through it
+/// straight to what it asks for. `json EXPRESSION` after the fields lends [`Record::json`].
 ///
 /// ```
 /// use kfl::{Record, Value};
@@ -231,7 +284,7 @@ impl List for &'static [&'static str] {
 /// ```
 #[macro_export]
 macro_rules! record {
-    (impl Record for $type:ty as $this:ident { $($key:literal => $value:expr,)+ } $(json $json:expr)?) => {
+    (impl Record for $type:ty as $this:ident { $($key:literal $(: $nested:ty)? => $value:expr,)+ } $(json $json:expr)?) => {
         const _: () = assert!($crate::ascending(&[$($key),+]), "the keys of a record stand in ascending order");
 
         impl $crate::Record for $type {
@@ -256,10 +309,24 @@ macro_rules! record {
                 let Some((place, rest)) = Self::names().step(way) else { return $crate::Answer::Missing };
                 $(
                     if place == const { $crate::place(<$type>::KEYS, $key) } {
-                        return $crate::Lend::follow($value, rest, ask);
+                        return $crate::follow($value, rest, ask);
                     }
                 )+
                 $crate::Answer::Missing
+            }
+
+            fn probe(question: &$crate::Question) -> $crate::Probe<Self>
+            where
+                Self: Sized + 'static,
+            {
+                let place = question.split().and_then(|(key, rest)| Some((Self::names().find(key)?, rest)));
+                let Some((place, rest)) = place else { return Box::new(|_| $crate::Answer::Missing) };
+                $(
+                    if place == const { $crate::place(<$type>::KEYS, $key) } {
+                        return $crate::probe!($this rest ($value) $($nested)?);
+                    }
+                )+
+                Box::new(|_| $crate::Answer::Missing)
             }
 
             fn keys(&self) -> Option<&'static [&'static str]> {
@@ -314,6 +381,33 @@ macro_rules! record {
                 )+
                 $crate::print::object(out, start);
             }
+        }
+    };
+}
+
+/// What answers the rest of a question about one field of a record, which may be another record of a known type.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! probe {
+    ($this:ident $rest:ident ($value:expr)) => {
+        if $rest.way().is_empty() {
+            Box::new(move |$this: &Self| {
+                let see = |value: Option<&$crate::Value<'_>>| match value {
+                    Some(value) => $rest.see(value),
+                    None => $crate::Answer::Missing,
+                };
+                $crate::Lend::see($value, see)
+            })
+        } else {
+            Box::new(move |$this: &Self| $crate::follow($value, $rest.way(), &mut $rest.ask()))
+        }
+    };
+    ($this:ident $rest:ident ($value:expr) $nested:ty) => {
+        if $rest.way().is_empty() {
+            $crate::probe!($this $rest ($value))
+        } else {
+            let inner = <$nested as $crate::Record>::probe(&$rest);
+            Box::new(move |$this: &Self| inner($value))
         }
     };
 }

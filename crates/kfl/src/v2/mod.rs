@@ -200,11 +200,8 @@ pub(crate) fn explain(text: &str, options: &Options<'_>) -> Result<(String, Vec<
 }
 
 impl Program {
-    /// Whether the query lets this record through.
+    /// Whether the query lets this record through, by the evaluator.
     pub(crate) fn matches(&self, record: &dyn Record) -> bool {
-        match &self.code {
-            Some(code) => code.passes(record),
-            None => truth(self, record),
-        }
+        truth(self, record)
     }
 }

@@ -1,0 +1,72 @@
+//! A filter made ready for records of one type: what can be found out about its fields is found before the first record.
+
+use crate::{Answer, Filter, Question, Record, code::Code};
+use std::sync::Arc;
+
+/// A [`Filter`] for records of one type, several times as fast as the filter itself.
+///
+/// A filter finds each field by its name, in whatever record it is asked about. A sieve has asked the type for its
+/// fields once, and then goes straight to them, as far as types are known: behind a `dyn Record` names are looked up
+/// again.
+///
+/// ```
+/// use kfl::{Filter, Options, Sieve, Value};
+///
+/// struct Peer { port: u16 }
+/// struct Call { from: Peer, status: i64 }
+///
+/// kfl::record! {
+///     impl Record for Peer as peer {
+///         "port" => Value::Int(peer.port.into()),
+///     }
+/// }
+/// kfl::record! {
+///     impl Record for Call as call {
+///         "from": Peer => &call.from,
+///         "status" => Value::Int(call.status),
+///     }
+/// }
+///
+/// let filter = Filter::new("from.port == 80 and status >= 400", &Options::new(&[], 0))?;
+/// let sieve = Sieve::new(filter);
+/// assert!(sieve.matches(&Call { from: Peer { port: 80 }, status: 500 }));
+/// assert!(!sieve.matches(&Call { from: Peer { port: 81 }, status: 500 }));
+/// # Ok::<(), kfl::Error>(())
+/// ```
+pub struct Sieve<R> {
+    filter: Arc<Filter>,
+    /// `None` where the filter's own way has to serve.
+    code: Option<Code<Probe<R>>>,
+}
+
+/// What answers one question about records of one type.
+pub type Probe<R> = Box<dyn Fn(&R) -> Answer + Send + Sync>;
+
+impl<R: Record + 'static> Sieve<R> {
+    /// Makes a filter ready.
+    pub fn new(filter: impl Into<Arc<Filter>>) -> Self {
+        let filter = filter.into();
+        let code = filter.code().map(|code| code.map(|question| R::probe(question)));
+        Sieve { filter, code }
+    }
+
+    /// The filter that it was made of.
+    pub fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// Whether the query lets this record through: the same as [`Filter::matches`].
+    #[inline]
+    pub fn matches(&self, record: &R) -> bool {
+        match &self.code {
+            Some(code) => code.passes(|probe| probe(record)),
+            None => self.filter.matches(record),
+        }
+    }
+}
+
+/// What answers a question by a look for its field in each record.
+pub(crate) fn searching<R: Record>(question: &Question) -> Probe<R> {
+    let question = question.clone();
+    Box::new(move |record| record.find(question.way(), &mut question.ask()))
+}
