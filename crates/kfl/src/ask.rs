@@ -8,13 +8,12 @@ use crate::{
     key::{Key, Name, Way},
     record::Value,
 };
-use std::sync::Arc;
 
 /// A question about one field.
 pub struct Ask<'q>(Kind<'q>);
 
 enum Kind<'q> {
-    Check(&'q Check),
+    Question(&'q Question),
     Look(&'q mut dyn FnMut(&Value<'_>) -> bool),
 }
 
@@ -44,7 +43,7 @@ impl<'q> Ask<'q> {
     /// Asks it of the field at which its way ends.
     pub fn see(&mut self, value: &Value<'_>) -> Answer {
         match &mut self.0 {
-            Kind::Check(check) => check.holds(value),
+            Kind::Question(question) => return question.see_any(value),
             Kind::Look(look) => look(value),
         }
         .into()
@@ -55,18 +54,25 @@ impl<'q> Ask<'q> {
 #[derive(Clone)]
 pub struct Question {
     way: Box<[Name]>,
-    check: Arc<Check>,
+    check: Check,
+    /// Whether it is KFL2's: a text or a number is asked for, and anything else is as an empty one.
+    flat: bool,
 }
 
 impl Question {
     pub(crate) fn new(way: &[Name], check: Check) -> Self {
-        Question { way: way.into(), check: Arc::new(check) }
+        Question { way: way.into(), check, flat: false }
+    }
+
+    /// The same of a variable of KFL2, which is a text or a number in every record.
+    pub(crate) fn flat(way: &[Name], check: Check) -> Self {
+        Question { way: way.into(), check, flat: true }
     }
 
     /// The first name of the way, and the question behind it; `None` at the end of the way.
     pub fn split(&self) -> Option<(Key<'_>, Self)> {
         let (first, rest) = self.way.split_first()?;
-        Some((first.key(), Question { way: rest.into(), check: Arc::clone(&self.check) }))
+        Some((first.key(), Question { way: rest.into(), check: self.check.clone(), flat: self.flat }))
     }
 
     /// The way to the field.
@@ -78,13 +84,22 @@ impl Question {
     /// What is asked at the end of the way.
     #[inline]
     pub fn ask(&self) -> Ask<'_> {
-        Ask(Kind::Check(&self.check))
+        Ask(Kind::Question(self))
     }
 
     /// Asks it of the field, whose kind the caller knows when it is compiled.
     #[expect(clippy::inline_always, reason = "what remains of it is what the kind of the field needs")]
     #[inline(always)]
     pub fn see(&self, value: &Value<'_>) -> Answer {
-        self.check.holds_inline(value).into()
+        self.check.of_plain(value).unwrap_or_else(|| self.of_any(value)).into()
+    }
+
+    fn see_any(&self, value: &Value<'_>) -> Answer {
+        self.see(value)
+    }
+
+    #[inline(never)]
+    fn of_any(&self, value: &Value<'_>) -> bool {
+        if self.flat { self.check.of_flat(value) } else { self.check.of_any(value) }
     }
 }

@@ -11,12 +11,13 @@ use regex::Regex;
 use std::borrow::Cow;
 
 /// What a single field is asked.
+#[derive(Clone)]
 pub(crate) enum Check {
     /// Whether it lets a record through alone.
     Truth,
     /// The same with `!` before it.
     Untruth,
-    Equal(Constant),
+    Equal(Box<Constant>),
     /// An order, and the whole numbers for which it holds.
     Order(Operator, Number, (i64, i64)),
     Matches(Regex),
@@ -26,8 +27,6 @@ pub(crate) enum Check {
     Any(Vec<(Check, bool)>),
     /// Whether all hold.
     All(Vec<(Check, bool)>),
-    /// KFL2's: of anything that is no text, number or truth it is as of the empty text, and what is not a number is 0.
-    Flat(Box<Check>),
 }
 
 impl Check {
@@ -35,11 +34,15 @@ impl Check {
     pub(crate) fn of(test: &Test) -> (Self, bool) {
         match test {
             Test::Compare(operator @ (Operator::Equal | Operator::Unequal), constant) => {
-                (Check::Equal(constant.clone()), *operator == Operator::Unequal)
+                (Check::equal(constant.clone()), *operator == Operator::Unequal)
             }
             Test::Compare(operator, constant) => (Check::order(*operator, constant.number()), false),
             Test::Matches(regex, negated) => (Check::Matches(regex.clone()), *negated),
         }
+    }
+
+    pub(crate) fn equal(constant: Constant) -> Self {
+        Check::Equal(Box::new(constant))
     }
 
     pub(crate) fn text(test: TextTest, argument: &str) -> Self {
@@ -52,7 +55,7 @@ impl Check {
     /// Whether it holds for a value that owns nothing and needs no conversion: nearly all that hosts lend.
     #[expect(clippy::inline_always, reason = "measured: a quarter of the time of a short query")]
     #[inline(always)]
-    fn of_plain(&self, value: &Value<'_>) -> Option<bool> {
+    pub(crate) fn of_plain(&self, value: &Value<'_>) -> Option<bool> {
         Some(match (self, value) {
             (Check::Equal(constant), value) => return value::equals_plain(value, constant),
             (Check::Order(_, _, (low, high)), Value::Int(int)) => (low..=high).contains(&int),
@@ -69,8 +72,7 @@ impl Check {
         })
     }
 
-    #[inline(never)]
-    fn of_any(&self, value: &Value<'_>) -> bool {
+    pub(crate) fn of_any(&self, value: &Value<'_>) -> bool {
         match self {
             Check::Truth => value::truth(value),
             Check::Untruth => match value {
@@ -86,12 +88,17 @@ impl Check {
             Check::Contains(finder) => finder.find(value::form(value).as_bytes()).is_some(),
             Check::Text(test, part) => test.holds(&value::form(value), part),
             Check::Any(checks) => checks.iter().any(|(check, turned)| check.holds(value) != *turned),
-            Check::Flat(check) => match value {
-                Value::Null | Value::List(_) | Value::Record(_) => check.holds(&Value::text("")),
-                value if check.counts() && value::number(value).is_nan() => check.holds(&Value::Int(0)),
-                value => check.holds(value),
-            },
             Check::All(checks) => checks.iter().all(|(check, turned)| check.holds(value) != *turned),
+        }
+    }
+
+    /// Whether it holds for what KFL2 makes of a value: of anything that is no text, number or truth the empty text, and
+    /// of what is not a number 0.
+    pub(crate) fn of_flat(&self, value: &Value<'_>) -> bool {
+        match value {
+            Value::Null | Value::List(_) | Value::Record(_) => self.holds(&Value::text("")),
+            value if self.counts() && value::number(value).is_nan() => self.holds(&Value::Int(0)),
+            value => self.holds(value),
         }
     }
 
@@ -111,16 +118,7 @@ impl Check {
 
     /// Whether it holds for what was found.
     pub(crate) fn holds(&self, value: &Value<'_>) -> bool {
-        self.holds_inline(value)
-    }
-
-    /// The same, for a caller that knows the kind of the value.
-    #[expect(clippy::inline_always, reason = "so that only the cases of that kind are compiled")]
-    #[inline(always)]
-    pub(crate) fn holds_inline(&self, value: &Value<'_>) -> bool {
-        // What is plain is flat.
-        let inner = if let Check::Flat(inner) = self { inner } else { self };
-        inner.of_plain(value).unwrap_or_else(|| self.of_any(value))
+        self.of_plain(value).unwrap_or_else(|| self.of_any(value))
     }
 }
 

@@ -7,7 +7,6 @@
 use crate::{
     ask::{Answer, Question},
     check::Check,
-    key::Name,
     program::{Node, Selection},
 };
 
@@ -133,16 +132,16 @@ impl Code {
     }
 
     fn add(&mut self, selection: &Selection, check: Check, goals: Goals) -> Option<Target> {
-        self.ask(selection.names.as_deref()?, check, goals)
+        self.ask(Question::new(selection.names.as_deref()?, check), goals)
     }
 
-    /// Adds a test of the field at the end of a way.
-    pub(crate) fn ask(&mut self, way: &[Name], check: Check, goals: Goals) -> Option<Target> {
-        if way.is_empty() {
+    /// Adds a test.
+    pub(crate) fn ask(&mut self, test: Question, goals: Goals) -> Option<Target> {
+        if test.way().is_empty() {
             return None;
         }
         let target = Target::try_from(self.ops.len()).ok().filter(|target| *target < NO)?;
-        self.ops.push(Op { test: Question::new(way, check), goals });
+        self.ops.push(Op { test, goals });
         Some(target)
     }
 }

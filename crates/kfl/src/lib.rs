@@ -48,7 +48,7 @@ pub use record::{Lend, Lent, List, OrNull, Record, Value, View};
 pub use record::{ascending, follow, place};
 pub use redact::{Altered, REDACTED};
 pub use schema::Schema;
-pub use sieve::{Probe, Sieve};
+pub use sieve::{Probe, Reach, Sieve};
 pub use v2::{Kind, Source, Variable};
 
 use program::Run;

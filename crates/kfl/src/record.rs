@@ -10,7 +10,7 @@ use crate::{
     ask::{Answer, Ask, Question},
     key::{Key, Way},
     print,
-    sieve::{self, Probe},
+    sieve::{Probe, Reach},
 };
 
 /// A thing with named fields: an entry, its request, a map of headers.
@@ -31,12 +31,13 @@ pub trait Record {
         }
     }
 
-    /// What answers a question about records of this type. Where the type knows its fields, they are found here.
-    fn probe(question: &Question) -> Probe<Self>
+    /// What answers a question about the record of this type that `reach` finds in each `R`. Where this type knows its
+    /// fields, they are found here, once for all.
+    fn probe<R: 'static>(question: Question, reach: impl Reach<R, Self>) -> Probe<R>
     where
         Self: Sized + 'static,
     {
-        sieve::searching(question)
+        Box::new(move |record| reach(record).find(question.way(), &mut question.ask()))
     }
 
     /// Every name that a field of this type can have; `None` where any name is possible, as in a map of headers.
@@ -315,15 +316,18 @@ macro_rules! record {
                 $crate::Answer::Missing
             }
 
-            fn probe(question: &$crate::Question) -> $crate::Probe<Self>
+            fn probe<R: 'static>(
+                question: $crate::Question,
+                reach: impl $crate::Reach<R, Self>,
+            ) -> $crate::Probe<R>
             where
                 Self: Sized + 'static,
             {
-                let place = question.split().and_then(|(key, rest)| Some((Self::names().find(key)?, rest)));
-                let Some((place, rest)) = place else { return Box::new(|_| $crate::Answer::Missing) };
+                let field = question.split().and_then(|(key, rest)| Some((Self::names().find(key)?, rest)));
+                let Some((place, rest)) = field else { return Box::new(|_| $crate::Answer::Missing) };
                 $(
                     if place == const { $crate::place(<$type>::KEYS, $key) } {
-                        return $crate::probe!($this rest ($value) $($nested)?);
+                        return $crate::probe!(rest reach $this ($value) $($nested)?);
                     }
                 )+
                 Box::new(|_| $crate::Answer::Missing)
@@ -389,25 +393,27 @@ macro_rules! record {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! probe {
-    ($this:ident $rest:ident ($value:expr)) => {
+    ($rest:ident $reach:ident $this:ident ($value:expr)) => {
         if $rest.way().is_empty() {
-            Box::new(move |$this: &Self| {
-                let see = |value: Option<&$crate::Value<'_>>| match value {
-                    Some(value) => $rest.see(value),
-                    None => $crate::Answer::Missing,
-                };
-                $crate::Lend::see($value, see)
+            Box::new(move |record: &R| {
+                let $this = $reach(record);
+                $crate::Lend::see($value, |value| value.map_or($crate::Answer::Missing, |value| $rest.see(value)))
             })
         } else {
-            Box::new(move |$this: &Self| $crate::follow($value, $rest.way(), &mut $rest.ask()))
+            Box::new(move |record: &R| {
+                let $this = $reach(record);
+                $crate::follow($value, $rest.way(), &mut $rest.ask())
+            })
         }
     };
-    ($this:ident $rest:ident ($value:expr) $nested:ty) => {
+    ($rest:ident $reach:ident $this:ident ($value:expr) $nested:ty) => {
         if $rest.way().is_empty() {
-            $crate::probe!($this $rest ($value))
+            $crate::probe!($rest $reach $this ($value))
         } else {
-            let inner = <$nested as $crate::Record>::probe(&$rest);
-            Box::new(move |$this: &Self| inner($value))
+            <$nested as $crate::Record>::probe($rest, move |record: &R| {
+                let $this = $reach(record);
+                $value
+            })
         }
     };
 }

@@ -1,6 +1,6 @@
 //! A filter made ready for records of one type: what can be found out about its fields is found before the first record.
 
-use crate::{Answer, Filter, Question, Record, code::Code};
+use crate::{Answer, Filter, Record, code::Code};
 use std::sync::Arc;
 
 /// A [`Filter`] for records of one type, several times as fast as the filter itself.
@@ -42,11 +42,16 @@ pub struct Sieve<R> {
 /// What answers one question about records of one type.
 pub type Probe<R> = Box<dyn Fn(&R) -> Answer + Send + Sync>;
 
+/// The way from a record to one of its parts, both of a known type.
+pub trait Reach<R, T>: Fn(&R) -> &T + Copy + Send + Sync + 'static {}
+
+impl<R, T, F: Fn(&R) -> &T + Copy + Send + Sync + 'static> Reach<R, T> for F {}
+
 impl<R: Record + 'static> Sieve<R> {
     /// Makes a filter ready.
     pub fn new(filter: impl Into<Arc<Filter>>) -> Self {
         let filter = filter.into();
-        let code = filter.code().map(|code| code.map(|question| R::probe(question)));
+        let code = filter.code().map(|code| code.map(|question| R::probe(question.clone(), |record: &R| record)));
         Sieve { filter, code }
     }
 
@@ -63,10 +68,4 @@ impl<R: Record + 'static> Sieve<R> {
             None => self.filter.matches(record),
         }
     }
-}
-
-/// What answers a question by a look for its field in each record.
-pub(crate) fn searching<R: Record>(question: &Question) -> Probe<R> {
-    let question = question.clone();
-    Box::new(move |record| record.find(question.way(), &mut question.ask()))
 }

@@ -6,6 +6,7 @@ use super::{Binary, Bound, Expr, Function, Kind, Node2, Resolved, Source};
 use crate::{
     ast::Operator,
     check::Check,
+    ask::Question,
     code::{Code, Goals, Target},
     path,
     program::TextTest,
@@ -94,17 +95,16 @@ impl Field<'_> {
     fn ask(&self, code: &mut Code, check: Check, goals: Goals) -> Option<Target> {
         let Resolved::Paths(paths) = &self.bound.source else { return None };
         let [path] = paths.as_slice() else { return None };
-        let check = Check::Flat(Box::new(check));
         // A variable that the record has nothing for is its default.
-        let missing = if check.holds(&Value::Null) { goals.yes } else { goals.no };
-        code.ask(&path::names(path)?, check, Goals { missing, ..goals })
+        let missing = if check.of_flat(&Value::Null) { goals.yes } else { goals.no };
+        code.ask(Question::flat(&path::names(path)?, check), Goals { missing, ..goals })
     }
 }
 
 /// Whether a variable of this kind is this literal.
 fn equal(kind: Kind, literal: &Expr) -> Option<Check> {
     match (kind, &literal.kind) {
-        (Kind::Text, Node2::Text(text)) => Some(Check::Equal(Constant::new(Datum::Text(text.clone())))),
+        (Kind::Text, Node2::Text(text)) => Some(Check::equal(Constant::new(Datum::Text(text.clone())))),
         (Kind::Int, _) => Some(Check::order(Operator::Equal, number(literal)?)),
         _ => None,
     }
