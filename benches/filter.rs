@@ -1,6 +1,15 @@
 //! What a filter costs on real entries: parsed, compiled and matched, each apart; beside the same test written by hand in
 //! Rust on the typed entry, and beside the filter on a `serde_json::Value` of the entry's JSON, parsing included.
 //!
+//! *By hand* is what a person would write who knows the query when the program is compiled, and no more. It means what the
+//! query means for every entry (both are counted and compared): a missing half is false, a port and an address are
+//! compared by value where the query compares their texts, since no other text is equal. Both are called for one entry at
+//! a time, through a pointer that is not known when the loop is compiled, and both read the same entries in one array.
+//! What remains on the side of the hand is that its constants are the compiler's: it folds the division of
+//! `elapsedTime > 10` into them, and compares four bytes where the filter compares a text of any length.
+//!
+//! `..` looks at everything below a field, which nobody would write by hand; it has a row and no part in the sum.
+//!
 //! `cargo bench -p kubeshark-tests --bench filter [-- CAPTURE]`; without a capture it makes 20,000 entries of its own.
 //! `ONLY=http` measures that query alone, long enough for a profiler.
 //! One thread; every figure is the median of nine rounds, taken in turns so that a busy machine is busy for all.
@@ -58,6 +67,7 @@ const QUERIES: &[(&str, ByHand)] = &[
     }),
     ("dst.port == \"80\"", |entry| entry.dst.port == 80),
     ("src.ip == \"10.0.0.7\"", |entry| entry.src.ip == IpAddr::from([10, 0, 0, 7])),
+    ("dst..port == \"80\"", |entry| entry.dst.port == 80),
     ("elapsedTime > 10", |entry| elapsed_millis(entry) > 10),
     ("dns or (http and dst.port == \"80\" and response.status != 200)", |entry| {
         entry.protocol.abbr == "DNS"
@@ -155,7 +165,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             continue;
         }
         let on_json = |line: &Vec<u8>| {
-            serde_json::from_slice::<serde_json::Value>(line).is_ok_and(|entry| sieve.filter().matches(&entry))
+            serde_json::from_slice::<serde_json::Value>(line)
+                .is_ok_and(|entry| sieve.filter().matches(&entry))
         };
         let count = |holds: &dyn Fn(usize) -> bool| (0..entries.len()).filter(|at| holds(*at)).count();
         let expected = entries.iter().filter(|entry| by_hand(entry)).count();
@@ -173,7 +184,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
         let [parse, compile, matched, hand, json] = times.map(median);
-        ratios = (ratios.0.max(matched / hand), ratios.1.min(json / matched));
+        if !query.contains("..") {
+            ratios.0 = ratios.0.max(matched / hand);
+        }
+        ratios.1 = ratios.1.min(json / matched);
         println!(
             "{parse:8.0} {compile:9.0} {matched:9.1} {hand:9.1} {:7.2} {json:10.0} {:7.0} {:12.0}  {query}",
             matched / hand,

@@ -1,6 +1,7 @@
 //! Twice the hostile input takes about twice the work; memory stays within its bounds under a flood.
 
 mod hostile;
+mod queries;
 
 use std::{
     fs,
@@ -25,9 +26,14 @@ const KUBESHARK: &str = env!("CARGO_BIN_EXE_kubeshark");
 /// Instructions that it takes to read a capture, as valgrind counts them.
 fn instructions(scratch: &Scratch, name: &str, capture: &Capture) -> u64 {
     let file = scratch.file(&format!("{name}.pcap"), &capture.pcap(Endian::Little, true));
+    counted(&["dissect", "--threads", "1", "-o", "summary"], &file)
+}
+
+/// Instructions that a command of the program takes on a file.
+fn counted(arguments: &[&str], file: &Path) -> u64 {
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null", KUBESHARK]);
-    command.args(["dissect", "--threads", "1", "-o", "summary"]).arg(file);
+    command.args(arguments).arg(file);
     let ran = program::run(&mut command, b"", Duration::from_mins(10));
     let count = ran.stderr.lines().find_map(|line| line.split("Collected :").nth(1)?.trim().parse().ok());
     count.unwrap_or_else(|| panic!("valgrind: {}", ran.stderr))
@@ -43,11 +49,34 @@ fn work_grows_with_the_input() {
     }
     let scratch = Scratch::new();
     let none = instructions(&scratch, "nothing", &Capture { link_type: 1, frames: Vec::new() });
+    grows(&hostile::ALL, |name, n, make| instructions(&scratch, name, &make(n)).saturating_sub(none));
+}
+
+#[test]
+fn work_grows_with_a_query_and_its_record() {
+    if !program::installed("growth", &["valgrind"]) {
+        return;
+    }
+    let scratch = Scratch::new();
+    let asked = |name: &str, query: &str, record: &str| {
+        counted(&["kfl", "match", query], &scratch.file(name, record.as_bytes()))
+    };
+    let none = asked("nothing.json", "a", "{}");
+    grows(&queries::ALL, |name, n, make| {
+        let (query, record) = make(n);
+        asked(&format!("{name}.json"), &query, &record).saturating_sub(none)
+    });
+}
+
+/// Compares the work for each kind of input, for twice and for four times as much of it.
+fn grows<Make: Copy + Sync>(
+    all: &[(&'static str, usize, Make)],
+    work_for: impl Fn(&str, usize, Make) -> u64 + Sync,
+) {
     let (next, faults) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let worker = || {
-        while let Some((name, n, make)) = hostile::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let work =
-                [1, 2, 4].map(|times| instructions(&scratch, name, &make(n * times)).saturating_sub(none));
+        while let Some((name, n, make)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let work = [1, 2, 4].map(|times| work_for(name, n * times, *make));
             let ratios = [work[1] as f64 / work[0] as f64, work[2] as f64 / work[1] as f64];
             println!(
                 "{name}: {:?} million instructions for {n}, twice and four times as many: ×{:.2}, ×{:.2}",

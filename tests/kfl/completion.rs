@@ -56,6 +56,7 @@ async fn an_editor_is_helped() {
         ["status", "statusText", "startsWith("]
     );
     assert!(texts(&complete("h", "").await).contains(&"http".to_owned()));
+    assert_eq!(texts(&complete("http && status", "&lang=v2").await), ["status_code"]);
 
     // Live values, of the workers' newest entries; the capture may still be read.
     let mut hosts = Vec::new();
@@ -79,6 +80,12 @@ async fn an_editor_is_helped() {
     let path = format!("/api/item/{}/{id}?q={}", worker.address, encoded("redact(\"request\")"));
     let item = ask(hub.address, path).await;
     assert_eq!(item["data"]["request"], "[REDACTED]");
+    let path = format!("/api/item/{}/{id}?lang=v2&q={}", worker.address, encoded("redact(\"request\")"));
+    let (status, body) = {
+        let address = hub.address.to_string();
+        tokio::task::spawn_blocking(move || get(&address, &path, &[])).await.unwrap()
+    };
+    assert_eq!(status, 400, "KFL2 has no redact: {body}");
     hub.shutdown().await;
     worker.shutdown().await;
 }

@@ -32,7 +32,7 @@ impl Endpoint {
 kfl::record! {
     impl Record for Endpoint as end {
         "endpointSlice" => Value::Null,
-        "ip" => Value::Address(end.ip),
+        "ip" => Value::Address(&end.ip),
         "name" => Value::text(&end.name),
         "namespace" => Value::text(&end.namespace),
         "pod" => Value::Null,

@@ -8,6 +8,7 @@ use crate::{
     key::{Key, Name, Way},
     record::Value,
 };
+use std::borrow::Cow;
 
 /// A question about one field.
 pub struct Ask<'q>(Kind<'q>);
@@ -41,12 +42,13 @@ impl<'q> Ask<'q> {
     }
 
     /// Asks it of the field at which its way ends.
+    #[expect(clippy::inline_always, reason = "see Question::see")]
+    #[inline(always)]
     pub fn see(&mut self, value: &Value<'_>) -> Answer {
         match &mut self.0 {
-            Kind::Question(question) => return question.see_any(value),
-            Kind::Look(look) => look(value),
+            Kind::Question(question) => question.see(value),
+            Kind::Look(look) => look(value).into(),
         }
-        .into()
     }
 }
 
@@ -91,11 +93,19 @@ impl Question {
     #[expect(clippy::inline_always, reason = "what remains of it is what the kind of the field needs")]
     #[inline(always)]
     pub fn see(&self, value: &Value<'_>) -> Answer {
-        self.check.of_plain(value).unwrap_or_else(|| self.of_any(value)).into()
-    }
-
-    fn see_any(&self, value: &Value<'_>) -> Answer {
-        self.see(value)
+        if let Some(holds) = self.check.of_plain(value) {
+            return holds.into();
+        }
+        // Made anew where it must lie in memory, so that above it need not.
+        match value {
+            Value::Bool(truth) => self.of_any(&Value::Bool(*truth)),
+            Value::Int(int) => self.of_any(&Value::Int(*int)),
+            Value::Text(Cow::Borrowed(text)) => self.of_any(&Value::text(text)),
+            Value::Digits(digits) => self.of_any(&Value::Digits(*digits)),
+            Value::Address(address) => self.of_any(&Value::Address(address)),
+            other => self.of_any(other),
+        }
+        .into()
     }
 
     #[inline(never)]

@@ -18,8 +18,10 @@ pub(crate) enum Check {
     /// The same with `!` before it.
     Untruth,
     Equal(Box<Constant>),
-    /// An order, and the whole numbers for which it holds.
-    Order(Operator, Number, (i64, i64)),
+    /// Whether it equals one of these.
+    OneOf(Box<[Constant]>),
+    /// Orders that all hold, and the first and the last whole number for which they do.
+    Order(Box<[(Operator, Number)]>, (i64, i64)),
     Matches(Regex),
     Contains(Box<Finder<'static>>),
     Text(TextTest, Box<str>),
@@ -58,10 +60,16 @@ impl Check {
     pub(crate) fn of_plain(&self, value: &Value<'_>) -> Option<bool> {
         Some(match (self, value) {
             (Check::Equal(constant), value) => return value::equals_plain(value, constant),
-            (Check::Order(_, _, (low, high)), Value::Int(int)) => (low..=high).contains(&int),
-            (Check::Order(_, _, (low, high)), Value::Digits(digits)) => {
-                (low..=high).contains(&&i64::try_from(*digits).ok()?)
+            (Check::OneOf(constants), value) => {
+                for constant in constants {
+                    if value::equals_plain(value, constant)? {
+                        return Some(true);
+                    }
+                }
+                false
             }
+            (Check::Order(_, range), Value::Int(int)) => within(*int, *range),
+            (Check::Order(_, range), Value::Digits(digits)) => within(i64::try_from(*digits).ok()?, *range),
             (Check::Text(test, part), Value::Text(Cow::Borrowed(text))) => test.holds(text, part),
             (Check::Contains(finder), Value::Text(Cow::Borrowed(text))) => {
                 finder.find(text.as_bytes()).is_some()
@@ -80,9 +88,13 @@ impl Check {
                 other => value::truth(other),
             },
             Check::Equal(constant) => any_item(value, |item| value::equals(item, constant)),
-            Check::Order(operator, right, _) => {
-                any_item(value, |item| value::number(item).compare(*right).is_some_and(holds(*operator)))
+            Check::OneOf(constants) => {
+                constants.iter().any(|constant| any_item(value, |item| value::equals(item, constant)))
             }
+            // Of a list, each may hold for another item.
+            Check::Order(orders, _) => orders.iter().all(|(operator, right)| {
+                any_item(value, |item| value::number(item).compare(*right).is_some_and(holds(*operator)))
+            }),
             // A list matches nothing.
             Check::Matches(regex) => !matches!(value, Value::List(_)) && regex.is_match(&value::form(value)),
             Check::Contains(finder) => finder.find(value::form(value).as_bytes()).is_some(),
@@ -113,13 +125,39 @@ impl Check {
 
     /// The order of a number to this one; `==` is one of them.
     pub(crate) fn order(operator: Operator, right: Number) -> Self {
-        Check::Order(operator, right, range(operator, right))
+        Check::Order([(operator, right)].into(), range(operator, right))
+    }
+
+    /// Whether one holds, of which those marked are turned round.
+    pub(crate) fn any(checks: Vec<(Check, bool)>) -> Self {
+        let constants = checks.iter().map(|check| match check {
+            (Check::Equal(constant), false) => Some(Constant::clone(constant)),
+            _ => None,
+        });
+        constants.collect::<Option<_>>().map_or_else(|| Check::Any(checks), Check::OneOf)
+    }
+
+    /// Whether all hold, of which those marked are turned round.
+    pub(crate) fn all(checks: Vec<(Check, bool)>) -> Self {
+        let (mut all, mut within) = (Vec::new(), (i64::MIN, i64::MAX));
+        for check in &checks {
+            let (Check::Order(orders, range), false) = check else { return Check::All(checks) };
+            all.extend_from_slice(orders);
+            within = (within.0.max(range.0), within.1.min(range.1));
+        }
+        Check::Order(all.into(), within)
     }
 
     /// Whether it holds for what was found.
     pub(crate) fn holds(&self, value: &Value<'_>) -> bool {
         self.of_plain(value).unwrap_or_else(|| self.of_any(value))
     }
+}
+
+/// Both sides are looked at: numbers that fall on either side in turns would be guessed wrongly.
+#[inline]
+fn within(int: i64, (low, high): (i64, i64)) -> bool {
+    (low <= int) & (int <= high)
 }
 
 /// The whole numbers that stand so to a number, the first and the last; none where the first is above the last.

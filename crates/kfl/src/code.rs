@@ -42,6 +42,24 @@ impl Goals {
     }
 }
 
+/// Which answers of an only test let a record through.
+pub(crate) struct Passes {
+    yes: bool,
+    no: bool,
+    missing: bool,
+}
+
+impl Passes {
+    #[inline]
+    pub(crate) fn on(&self, answer: Answer) -> bool {
+        match answer {
+            Answer::Yes => self.yes,
+            Answer::No => self.no,
+            Answer::Missing => self.missing,
+        }
+    }
+}
+
 impl<T> Code<T> {
     /// Whether the query lets a record through of which `ask` answers the tests.
     #[inline]
@@ -55,6 +73,16 @@ impl<T> Code<T> {
             };
         }
         at == YES
+    }
+
+    /// The only test and what comes of its answers; the code as it is where it has several, or none.
+    pub(crate) fn single(mut self) -> Result<(T, Passes), Self> {
+        if self.ops.len() != 1 || self.start != 0 {
+            return Err(self);
+        }
+        let Some(Op { test, goals }) = self.ops.pop() else { return Err(self) };
+        let passes = Passes { yes: goals.yes == YES, no: goals.no == YES, missing: goals.missing == YES };
+        Ok((test, passes))
     }
 
     /// The same jumps between other tests.
@@ -88,8 +116,8 @@ impl Code {
                 Node::Select(selection) => self.add(selection, Check::Untruth, goals),
                 inner => is_truth(inner).then(|| self.node(inner, goals.turned()))?,
             },
-            Node::Or(terms) => self.chain(terms, goals.no, |next| Goals { no: next, ..goals }, Check::Any),
-            Node::And(terms) => self.chain(terms, goals.yes, |next| Goals { yes: next, ..goals }, Check::All),
+            Node::Or(terms) => self.chain(terms, goals.no, |next| Goals { no: next, ..goals }, Check::any),
+            Node::And(terms) => self.chain(terms, goals.yes, |next| Goals { yes: next, ..goals }, Check::all),
             Node::Select(selection) => self.add(selection, Check::Truth, goals),
             Node::Test(selection, test) => {
                 let (check, turned) = Check::of(test);

@@ -59,7 +59,7 @@ pub(crate) fn write_value(out: &mut Vec<u8>, value: &Value<'_>) {
         }
         Value::Address(address) => {
             out.push(b'"');
-            write_address(out, *address);
+            write_address(out, **address);
             out.push(b'"');
         }
         Value::Base64(bytes) => write_base64(out, bytes),

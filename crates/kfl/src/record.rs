@@ -91,7 +91,7 @@ pub enum Value<'a> {
     /// Text that is the decimal form of this number, such as a port, written out only when somebody reads it.
     Digits(u64),
     /// Text that is the usual form of this address, written out only when somebody reads it.
-    Address(IpAddr),
+    Address(&'a IpAddr),
     /// Text that is the standard base64 (RFC 4648 §4, padded) of these bytes, encoded only when somebody reads it.
     Base64(&'a [u8]),
     /// Items by position.

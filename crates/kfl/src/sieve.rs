@@ -1,6 +1,9 @@
 //! A filter made ready for records of one type: what can be found out about its fields is found before the first record.
 
-use crate::{Answer, Filter, Record, code::Code};
+use crate::{
+    Answer, Filter, Record,
+    code::{Code, Passes},
+};
 use std::sync::Arc;
 
 /// A [`Filter`] for records of one type, several times as fast as the filter itself.
@@ -35,8 +38,15 @@ use std::sync::Arc;
 /// ```
 pub struct Sieve<R> {
     filter: Arc<Filter>,
-    /// `None` where the filter's own way has to serve.
-    code: Option<Code<Probe<R>>>,
+    form: Form<R>,
+}
+
+enum Form<R> {
+    /// One term, and whether each of its answers lets a record through: most queries that are typed.
+    Term(Probe<R>, Passes),
+    Terms(Code<Probe<R>>),
+    /// The filter's own way has to serve.
+    Filter,
 }
 
 /// What answers one question about records of one type.
@@ -51,8 +61,14 @@ impl<R: Record + 'static> Sieve<R> {
     /// Makes a filter ready.
     pub fn new(filter: impl Into<Arc<Filter>>) -> Self {
         let filter = filter.into();
-        let code = filter.code().map(|code| code.map(|question| R::probe(question.clone(), |record: &R| record)));
-        Sieve { filter, code }
+        let code =
+            filter.code().map(|code| code.map(|question| R::probe(question.clone(), |record: &R| record)));
+        let form = match code.map(Code::single) {
+            Some(Ok((probe, passes))) => Form::Term(probe, passes),
+            Some(Err(code)) => Form::Terms(code),
+            None => Form::Filter,
+        };
+        Sieve { filter, form }
     }
 
     /// The filter that it was made of.
@@ -63,9 +79,10 @@ impl<R: Record + 'static> Sieve<R> {
     /// Whether the query lets this record through: the same as [`Filter::matches`].
     #[inline]
     pub fn matches(&self, record: &R) -> bool {
-        match &self.code {
-            Some(code) => code.passes(|probe| probe(record)),
-            None => self.filter.matches(record),
+        match &self.form {
+            Form::Term(probe, passes) => passes.on(probe(record)),
+            Form::Terms(code) => code.passes(|probe| probe(record)),
+            Form::Filter => self.filter.matches(record),
         }
     }
 }

@@ -12,6 +12,7 @@ use std::{
 };
 
 use api::{Entry, Node};
+use kfl::Sieve;
 use thiserror::Error;
 
 use crate::{
@@ -38,7 +39,7 @@ pub struct DissectConfig {
     /// The captures, one after the other; no flow goes from one into the next. None is read unless all files open.
     pub inputs: Vec<Input>,
     /// Which entries are printed.
-    pub filter: kfl::Filter,
+    pub filter: Arc<kfl::Filter>,
     /// How.
     pub output: Output,
     /// How many threads work; the output does not depend on it.
@@ -102,6 +103,7 @@ pub fn dissect(
     if let Err(error) = config.inputs.iter().try_for_each(source::check) {
         return (report, Err(DissectError::Capture(error)));
     }
+    let sieve = Sieve::new(Arc::clone(&config.filter));
     let limit = config.filter.limit().unwrap_or(u64::MAX);
     for (index, input) in config.inputs.iter().enumerate() {
         if config.stop.load(Ordering::Relaxed) {
@@ -133,7 +135,7 @@ pub fn dissect(
             left: limit.saturating_sub(report.printed),
             told: &told,
         };
-        let render = Render { filter: &config.filter, output: config.output };
+        let render = Render { sieve: &sieve, output: config.output };
         let (ledger, stopped) = rounds::run(
             Arc::clone(&node),
             &config.limits,
@@ -157,7 +159,7 @@ pub fn dissect(
 
 /// Filters and prints, on any thread.
 struct Render<'a> {
-    filter: &'a kfl::Filter,
+    sieve: &'a Sieve<Entry>,
     output: Output,
 }
 
@@ -172,14 +174,16 @@ impl Finish for Render<'_> {
 
     fn finish(&self, entry: Entry, buffer: &mut Vec<u8>) -> Option<Line> {
         let protocol = entry.protocol;
-        if !self.filter.matches(&entry) {
+        if !self.sieve.matches(&entry) {
             return Some(Line { protocol, text: None });
         }
         let start = buffer.len();
         match self.output {
             Output::Summary => {}
             Output::Table => table_line(buffer, &entry),
-            Output::Ndjson if self.filter.alters() => api::write_record(buffer, &self.filter.altered(&entry)),
+            Output::Ndjson if self.sieve.filter().alters() => {
+                api::write_record(buffer, &self.sieve.filter().altered(&entry));
+            }
             Output::Ndjson => api::write_record(buffer, &entry),
         }
         if self.output != Output::Summary {

@@ -25,7 +25,7 @@ pub fn dissect_file(file: &Path) -> (Vec<Value>, Report, Result<(), DissectError
 pub fn print(file: &Path, query: &str, threads: usize) -> (String, Report, Result<(), DissectError>) {
     let config = DissectConfig {
         inputs: vec![Input::File(file.to_owned())],
-        filter: kfl::Filter::new(query, &api::options(0)).expect("a query"),
+        filter: kfl::Filter::new(query, &api::options(0)).expect("a query").into(),
         output: Output::Ndjson,
         threads,
         bpf: None,

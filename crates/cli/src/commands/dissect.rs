@@ -68,7 +68,7 @@ enum Output {
 pub(crate) fn run(args: Args) -> Outcome {
     let stop = serving::interrupted().map_err(|error| Failure::of(&error))?;
     let config = DissectConfig {
-        filter: query::compile(&args.kfl, args.spelling)?,
+        filter: query::compile(&args.kfl, args.spelling)?.into(),
         inputs: args.files.into_iter().map(capturing::input).collect(),
         output: match args.output {
             Output::Ndjson => worker::Output::Ndjson,

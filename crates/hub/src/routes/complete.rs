@@ -1,4 +1,4 @@
-//! `/query/complete?q=&cursor=`: what may be typed next, for an editor.
+//! `/query/complete?q=&cursor=&lang=`: what may be typed next, for an editor.
 //!
 //! Fields, macros and helpers are known here. Values (of `src.namespace`, of a host name, of any field) are asked of the
 //! workers, which look at their newest entries: the hub itself never reads an entry.
@@ -11,7 +11,7 @@ use axum::{
     http::StatusCode,
 };
 use futures_util::future::join_all;
-use kfl::SuggestionKind;
+use kfl::{Language, Options, SuggestionKind};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use web::{Access, Failure};
@@ -31,6 +31,8 @@ pub(super) struct Parameters {
     q: String,
     /// In bytes of UTF-8; the end where it is missing.
     cursor: Option<usize>,
+    #[serde(default)]
+    lang: Language,
 }
 
 pub(super) async fn complete(
@@ -38,12 +40,13 @@ pub(super) async fn complete(
     _: Access,
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Json<Value>, Failure> {
-    let Query(Parameters { q, cursor }) =
+    let Query(Parameters { q, cursor, lang: language }) =
         parameters.map_err(|error| Failure::bad_request(error.body_text()))?;
     if q.len() > QUERY_BYTES {
         return Err(Failure::bad_request(format!("The query is longer than {QUERY_BYTES} bytes.")));
     }
-    let found = kfl::complete(&q, cursor.unwrap_or(q.len()), &api::explaining(0));
+    let options = Options { language, ..api::explaining(0) };
+    let found = kfl::complete(&q, cursor.unwrap_or(q.len()), &options);
     let mut suggestions: Vec<Value> = found
         .suggestions
         .into_iter()
@@ -67,6 +70,7 @@ fn kind(kind: SuggestionKind) -> &'static str {
     match kind {
         SuggestionKind::Field => "field",
         SuggestionKind::Macro => "macro",
+        SuggestionKind::Variable => "variable",
         SuggestionKind::Helper => "helper",
         SuggestionKind::Value => "value",
     }

@@ -1,4 +1,4 @@
-//! `/item/{worker}/{id}?q=&field=`: one entry in full, from the worker that has it.
+//! `/item/{worker}/{id}?q=&lang=&field=`: one entry in full, from the worker that has it.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -75,13 +75,12 @@ pub(super) fn find<'a>(hub: &'a Hub, name: &str) -> Result<&'a Worker, Failure> 
     })
 }
 
-/// Where the worker has it. The filter is passed on as it was encoded.
+/// Where the worker has it. The filter and its spelling are passed on as they were encoded.
 fn path(id: &str, uri: &Uri) -> String {
-    let mut parameters = uri.query().unwrap_or_default().split('&');
-    match parameters.find(|parameter| parameter.starts_with("q=")) {
-        Some(q) => format!("/item/{id}?{q}"),
-        None => format!("/item/{id}"),
-    }
+    let parameters = uri.query().unwrap_or_default().split('&');
+    let passed = parameters.filter(|parameter| parameter.starts_with("q=") || parameter.starts_with("lang="));
+    let passed: Vec<&str> = passed.collect();
+    if passed.is_empty() { format!("/item/{id}") } else { format!("/item/{id}?{}", passed.join("&")) }
 }
 
 /// One part of an item, as it stands in it.

@@ -4,9 +4,9 @@
 
 use super::{Binary, Bound, Expr, Function, Kind, Node2, Resolved, Source};
 use crate::{
+    ask::Question,
     ast::Operator,
     check::Check,
-    ask::Question,
     code::{Code, Goals, Target},
     path,
     program::TextTest,
@@ -40,7 +40,7 @@ fn node(code: &mut Code, expr: &Expr, variables: &[Bound], goals: Goals) -> Opti
             let Node2::List(items) = &list.kind else { return None };
             let (field, kind) = field(variable, variables)?;
             let checks = items.iter().map(|item| Some((equal(kind, item)?, false))).collect::<Option<_>>()?;
-            field.ask(code, Check::Any(checks), goals)
+            field.ask(code, Check::any(checks), goals)
         }
         Node2::Binary(operator, left, right) => {
             let operator = comparison(*operator)?;

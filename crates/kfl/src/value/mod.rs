@@ -79,7 +79,7 @@ pub(crate) fn equals_plain(value: &Value<'_>, constant: &Constant) -> Option<boo
         Value::Int(left) => constant.whole == Some(*left),
         Value::Text(Cow::Borrowed(left)) => *left == constant.form,
         Value::Digits(left) => constant.decimal == Some(i64::try_from(*left).ok()?),
-        Value::Address(left) => constant.address == Some(*left),
+        Value::Address(left) => constant.address.as_ref() == Some(*left),
         _ => return None,
     })
 }

@@ -1,4 +1,4 @@
-//! `/item/:id?q=`: one entry in full, with its readable form. What the filter redacts is hidden in every part of it;
+//! `/item/:id?q=&lang=`: one entry in full, with its readable form. What the filter redacts is hidden in every part of it;
 //! whether the filter lets the entry through does not matter.
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,6 +8,7 @@ use axum::{
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
 };
+use kfl::{Language, Options};
 use web::{Access, Failure};
 
 use super::Served;
@@ -16,6 +17,8 @@ use super::Served;
 pub(super) struct Parameters {
     #[serde(default)]
     q: String,
+    #[serde(default)]
+    lang: Language,
 }
 
 /// `id` is `{stream}-{index}`: `000000000001.pcap-0`.
@@ -25,9 +28,11 @@ pub(super) async fn item(
     Path(id): Path<String>,
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Response, Failure> {
-    let Query(Parameters { q }) = parameters.map_err(|error| Failure::bad_request(error.body_text()))?;
-    let filter = kfl::Filter::new(&q, &api::options(now()))
-        .map_err(|error| Failure::bad_request(format!("bad KFL: {error}")))?;
+    let Query(Parameters { q, lang: language }) =
+        parameters.map_err(|error| Failure::bad_request(error.body_text()))?;
+    let options = Options { language, ..api::options(now()) };
+    let filter =
+        kfl::Filter::new(&q, &options).map_err(|error| Failure::bad_request(format!("bad KFL: {error}")))?;
     let well_formed = id.rsplit_once('-').is_some_and(|(stream, index)| {
         stream.strip_suffix(".pcap").is_some()
             && !index.is_empty()

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::VecDeque, sync::Arc};
 
 use api::{Entry, View, messages::Shape};
 use axum::extract::ws::Utf8Bytes;
-use kfl::Filter;
+use kfl::{Filter, Sieve};
 use serde_json::Value;
 use tokio::sync::watch::Receiver;
 use web::{Access, Feed, Item, Query, Source};
@@ -25,7 +25,7 @@ impl Source for Served {
             store: Arc::clone(&self.store),
             scripts: Arc::clone(&self.scripts),
             head,
-            filter,
+            sieve: Sieve::new(filter),
             shape,
             next,
             history_end: Some(history_end),
@@ -39,7 +39,7 @@ pub(crate) struct StoreFeed {
     store: Arc<Store>,
     scripts: Arc<Scripts>,
     head: Receiver<u64>,
-    filter: Arc<Filter>,
+    sieve: Sieve<Entry>,
     shape: Shape,
     /// The next entry to look at.
     next: u64,
@@ -67,19 +67,15 @@ impl StoreFeed {
     /// Looks at the next few entries; false at the head.
     async fn read(&mut self) -> bool {
         let read = self.store.read(self.next);
-        let matching: Vec<_> = read
-            .entries
-            .iter()
-            .map(|(_, entry)| entry)
-            .filter(|entry| self.filter.matches(&***entry))
-            .collect();
+        let matching: Vec<_> =
+            read.entries.iter().map(|(_, entry)| entry).filter(|entry| self.sieve.matches(entry)).collect();
         // Nothing is taken before scripts were asked: a future that is dropped meanwhile has lost nothing.
         let changed = self.scripts.queried(&matching).await;
         if read.missed > 0 {
             self.ready.push_back(Item::Lost { n: read.missed, why: Cow::Borrowed(EVICTED) });
         }
         for (entry, changed) in matching.into_iter().zip(&changed) {
-            self.ready.push_back(Item::Entry(text(entry, changed.as_ref(), &self.filter, self.shape)));
+            self.ready.push_back(Item::Entry(text(entry, changed.as_ref(), self.sieve.filter(), self.shape)));
         }
         let moved = read.next > self.next || read.missed > 0;
         self.next = read.next;

@@ -19,7 +19,7 @@ use axum::{
     response::Response,
 };
 use futures_util::{Sink, SinkExt, StreamExt};
-use kfl::{Filter, Language, Options};
+use kfl::{Filter, Language, Options, Sieve};
 use tokio::{sync::watch::Receiver, time};
 use tracing::{debug, info};
 use web::Access;
@@ -75,7 +75,7 @@ struct LiveQuery {
     language: Language,
     now: i64,
     shape: Shape,
-    filter: Filter,
+    sieve: Sieve<Entry>,
 }
 
 enum Phase {
@@ -208,7 +208,8 @@ impl Link {
         }
         let options = Options { language, ..api::options(now) };
         let filter = Filter::new(&kfl, &options).map_err(|error| error.to_string())?;
-        Ok(Arc::new(LiveQuery { kfl, language, now, shape, filter }))
+        let sieve = Sieve::new(filter);
+        Ok(Arc::new(LiveQuery { kfl, language, now, shape, sieve }))
     }
 
     /// Where a subscription begins, and how much of a file it has missed before.
@@ -252,7 +253,7 @@ impl Link {
         let more = !read.entries.is_empty();
         groups.sort_by_key(|(query, _)| query.shape);
         let matching = |entry: &Arc<Entry>| -> Vec<_> {
-            groups.iter().filter(|(query, _)| query.filter.matches(&**entry)).collect()
+            groups.iter().filter(|(query, _)| query.sieve.matches(entry)).collect()
         };
         let wanted: Vec<_> = read
             .entries
@@ -265,14 +266,14 @@ impl Link {
         for ((sequence, entry, groups), changed) in wanted.into_iter().zip(changed) {
             let mut plain: [Option<(&Filter, Vec<SubscriptionId>)>; 2] = Default::default();
             for (query, ids) in groups {
-                if query.filter.alters() {
+                if query.sieve.filter().alters() {
                     // An altered copy is nobody else's.
                     self.frame.push(sequence, entry.at, query.shape, ids, |out| {
-                        write_shape(out, entry, changed.as_ref(), &query.filter, query.shape);
+                        write_shape(out, entry, changed.as_ref(), query.sieve.filter(), query.shape);
                     });
                 } else {
                     let plain = &mut plain[query.shape as usize];
-                    plain.get_or_insert_with(|| (&query.filter, Vec::new())).1.extend(ids);
+                    plain.get_or_insert_with(|| (query.sieve.filter(), Vec::new())).1.extend(ids);
                 }
             }
             for (shape, plain) in [Shape::Full, Shape::Base].into_iter().zip(plain) {
@@ -320,7 +321,7 @@ impl Link {
             read.entries.retain(|(sequence, _)| *sequence < self.live);
         }
         let at_head = read.entries.is_empty();
-        let matches: Vec<_> = read.entries.iter().map(|(_, entry)| query.filter.matches(&**entry)).collect();
+        let matches: Vec<_> = read.entries.iter().map(|(_, entry)| query.sieve.matches(entry)).collect();
         let asked = if self.served.scripts.wants_queries() { MAX_ASKED } else { usize::MAX };
         let matching = read.entries.iter().zip(&matches).filter(|(_, matches)| **matches);
         let entries: Vec<_> = matching.map(|((_, entry), _)| entry).take(asked).collect();
@@ -334,7 +335,7 @@ impl Link {
                 // Scripts were not asked about the next one yet.
                 let Some(changed) = changed.next() else { break };
                 let length = self.frame.push(*sequence, entry.at, query.shape, &[id], |out| {
-                    write_shape(out, entry, changed.as_ref(), &query.filter, query.shape);
+                    write_shape(out, entry, changed.as_ref(), query.sieve.filter(), query.shape);
                 });
                 credit -= i64::from(length);
                 self.flush_when_full(sink).await?;
