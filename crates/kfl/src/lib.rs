@@ -12,6 +12,7 @@ mod explain;
 mod functions;
 pub mod json;
 mod key;
+mod lend;
 mod lexer;
 mod limits;
 mod lookup;
@@ -39,13 +40,16 @@ pub use functions::{FUNCTIONS, Function};
 pub use key::{Key, Way};
 #[doc(hidden)]
 pub use key::{Names, slots};
+#[doc(hidden)]
+pub use lend::follow;
+pub use lend::{Lend, OrNull, View};
 pub use lookup::Path;
 pub use matcher::Matcher;
 pub use nearest::nearest;
 pub use print::write_record;
-pub use record::{Lend, Lent, List, OrNull, Record, Value, View};
+pub use record::{Lent, List, Record, Value};
 #[doc(hidden)]
-pub use record::{ascending, follow, place};
+pub use record::{ascending, place};
 pub use redact::{Altered, REDACTED};
 pub use schema::Schema;
 pub use sieve::{Probe, Reach, Sieve};

@@ -4,11 +4,12 @@
 //! converts only what a query reads. The same two traits describe a record whole, key by key in alphabetical order,
 //! so that a host may also print from them: what can be filtered and what can be seen are then one list.
 
-use std::{borrow::Cow, mem::ManuallyDrop, net::IpAddr, ops::Deref};
+use std::{borrow::Cow, net::IpAddr, ops::Deref};
 
 use crate::{
     ask::{Answer, Ask, Question},
     key::{Key, Way},
+    lend::follow,
     print,
     sieve::{Probe, Reach},
 };
@@ -100,114 +101,6 @@ pub enum Value<'a> {
     Record(Lent<'a, dyn Record + 'a>),
 }
 
-/// What can stand for a field in [`record!`](crate::record!).
-pub trait Lend<'a>: Sized {
-    /// The field; `None` where it is absent.
-    fn value(self) -> Option<Value<'a>>;
-
-    /// Looks at the field where it is lent.
-    // Always inlined: so a value is built only in the case that asks for it, and its kind is known there. It is not
-    // moved, and not looked at once more to drop it: half of the time that a lookup takes.
-    fn see<T>(self, see: impl FnOnce(Option<&Value<'_>>) -> T) -> T;
-}
-
-/// Asks what lies at the end of a way that begins at a field.
-#[doc(hidden)]
-#[expect(clippy::inline_always, reason = "measured, see Lend")]
-#[inline(always)]
-pub fn follow<'a>(field: impl Lend<'a>, way: Way<'_>, ask: &mut Ask<'_>) -> Answer {
-    field.see(|value| match value {
-        Some(value) if way.is_empty() => ask.see(value),
-        Some(Value::Record(record)) => record.find(way, ask),
-        _ => Answer::Missing,
-    })
-}
-
-impl<'a> Lend<'a> for Value<'a> {
-    #[inline]
-    fn value(self) -> Option<Value<'a>> {
-        Some(self)
-    }
-
-    #[expect(clippy::inline_always, reason = "measured, see the trait")]
-    #[inline(always)]
-    fn see<T>(self, see: impl FnOnce(Option<&Value<'_>>) -> T) -> T {
-        let value = ManuallyDrop::new(self);
-        let seen = see(Some(&value));
-        if value.owns() {
-            drop(ManuallyDrop::into_inner(value));
-        }
-        seen
-    }
-}
-
-/// A field that may be absent.
-impl<'a, L: Lend<'a>> Lend<'a> for Option<L> {
-    #[inline]
-    fn value(self) -> Option<Value<'a>> {
-        self.and_then(L::value)
-    }
-
-    #[expect(clippy::inline_always, reason = "measured, see the trait")]
-    #[inline(always)]
-    fn see<T>(self, see: impl FnOnce(Option<&Value<'_>>) -> T) -> T {
-        match self {
-            Some(field) => field.see(see),
-            None => see(None),
-        }
-    }
-}
-
-/// A record that the host holds.
-impl<'a, R: Record> Lend<'a> for &'a R {
-    #[inline]
-    fn value(self) -> Option<Value<'a>> {
-        Some(Value::record(self))
-    }
-
-    #[expect(clippy::inline_always, reason = "measured, see the trait")]
-    #[inline(always)]
-    fn see<T>(self, see: impl FnOnce(Option<&Value<'_>>) -> T) -> T {
-        see(Some(&Value::record(self)))
-    }
-}
-
-/// A field that is null where the host has nothing for it.
-pub struct OrNull<L>(pub Option<L>);
-
-impl<'a, L: Lend<'a>> Lend<'a> for OrNull<L> {
-    #[inline]
-    fn value(self) -> Option<Value<'a>> {
-        self.0.map_or(Some(Value::Null), L::value)
-    }
-
-    #[expect(clippy::inline_always, reason = "measured, see the trait")]
-    #[inline(always)]
-    fn see<T>(self, see: impl FnOnce(Option<&Value<'_>>) -> T) -> T {
-        match self.0 {
-            Some(field) => field.see(see),
-            None => see(Some(&Value::Null)),
-        }
-    }
-}
-
-/// A record made for the occasion, such as a map whose texts lie elsewhere in a message. A filter that goes through it
-/// to one of its fields does not keep it, and so nothing is allocated.
-pub struct View<T>(pub T);
-
-impl<'a, T: Record + 'a> Lend<'a> for View<T> {
-    #[inline]
-    fn value(self) -> Option<Value<'a>> {
-        Some(Value::Record(Lent::Made(Box::new(self.0))))
-    }
-
-    #[expect(clippy::inline_always, reason = "measured, see the trait")]
-    #[inline(always)]
-    fn see<U>(self, see: impl FnOnce(Option<&Value<'_>>) -> U) -> U {
-        see(Some(&Value::record(&self.0)))
-    }
-}
-
 /// A reference, or a value made for the occasion.
 pub enum Lent<'a, T: ?Sized> {
     /// Part of the host's own data.
@@ -230,7 +123,7 @@ impl<T: ?Sized> Deref for Lent<'_, T> {
 impl<'a> Value<'a> {
     /// Whether there is anything to drop.
     #[inline]
-    fn owns(&self) -> bool {
+    pub(crate) fn owns(&self) -> bool {
         matches!(self, Value::Text(Cow::Owned(_)) | Value::List(Lent::Made(_)) | Value::Record(Lent::Made(_)))
     }
 
@@ -263,9 +156,9 @@ impl List for &'static [&'static str] {
 /// Implements [`Record`] from one list of fields, so that what a filter finds and what is printed cannot differ.
 ///
 /// Keys stand in ascending order (checked when compiling). A field's expression is a [`Value`], an `Option<Value>` where
-/// the field may be absent, or anything else that is [`Lend`]. A field that is a reference to another such record says
-/// the type of that after its key (`"peer": Peer => &call.peer`), and a [`Sieve`](crate::Sieve) then goes through it
-/// straight to what it asks for. `json EXPRESSION` after the fields lends [`Record::json`].
+/// the field may be absent, or anything else that is [`Lend`](crate::Lend). A field that is a reference to another such
+/// record says the type of that after its key (`"peer": Peer => &call.peer`), and a [`Sieve`](crate::Sieve) then goes
+/// through it straight to what it asks for. `json EXPRESSION` after the fields lends [`Record::json`].
 ///
 /// ```
 /// use kfl::{Record, Value};
@@ -397,11 +290,14 @@ macro_rules! probe {
         if $rest.way().is_empty() {
             Box::new(move |record: &R| {
                 let $this = $reach(record);
+                // Some fields are the same in every record.
+                let _ = $this;
                 $crate::Lend::see($value, |value| value.map_or($crate::Answer::Missing, |value| $rest.see(value)))
             })
         } else {
             Box::new(move |record: &R| {
                 let $this = $reach(record);
+                let _ = $this;
                 $crate::follow($value, $rest.way(), &mut $rest.ask())
             })
         }

@@ -86,3 +86,158 @@ impl<R: Record + 'static> Sieve<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Kind, Options, OrNull, Source, Value, Variable, View, json};
+    use std::net::IpAddr;
+
+    struct Call {
+        from: Peer,
+        answer: Option<Answer>,
+        note: Option<&'static str>,
+        body: &'static [u8],
+        names: Vec<serde_json::Value>,
+        secure: bool,
+    }
+
+    struct Peer {
+        ip: IpAddr,
+        port: u64,
+        load: f64,
+    }
+
+    struct Answer {
+        status: i64,
+        text: String,
+    }
+
+    crate::record! {
+        impl Record for Call as call {
+            "answer" => OrNull(call.answer.as_ref()),
+            "body" => Value::Base64(call.body),
+            "from": Peer => &call.from,
+            "names" => Value::list(&call.names),
+            "note" => call.note.map(Value::text),
+            "secure" => Value::Bool(call.secure),
+            "view" => View(Peer { ..call.from }),
+        }
+    }
+
+    crate::record! {
+        impl Record for Peer as peer {
+            "ip" => Value::Address(&peer.ip),
+            "load" => Value::Float(peer.load),
+            "port" => Value::Digits(peer.port),
+        }
+    }
+
+    crate::record! {
+        impl Record for Answer as answer {
+            "status" => Value::Int(answer.status),
+            "text" => Value::Text(answer.text.clone().into()),
+        }
+    }
+
+    const VARIABLES: &[Variable] = &[
+        Variable { name: "port", kind: Kind::Int, source: Source::Paths(&["from.port"]) },
+        Variable { name: "status", kind: Kind::Int, source: Source::Paths(&["answer.status"]) },
+        Variable { name: "note", kind: Kind::Text, source: Source::Paths(&["note"]) },
+        Variable { name: "text", kind: Kind::Text, source: Source::Paths(&["answer.text"]) },
+        Variable { name: "ip", kind: Kind::Text, source: Source::Paths(&["from.ip"]) },
+        Variable { name: "peer", kind: Kind::Text, source: Source::Paths(&["from"]) },
+    ];
+
+    const FIELDS: &[&str] = &[
+        "answer",
+        "answer.status",
+        "answer.text",
+        "body",
+        "from",
+        "from.ip",
+        "from.load",
+        "from.port",
+        "from.port.x",
+        "names",
+        "note",
+        "secure",
+        "view",
+        "view.port",
+        "missing",
+        "from.missing",
+    ];
+
+    /// `#` is the field.
+    const TESTS: &[&str] = &[
+        "#",
+        "!#",
+        "# == \"80\"",
+        "80 == #",
+        "# != 500",
+        "# == nil",
+        "# == \"10.0.0.7\"",
+        "# == \"::7\"",
+        "# == \"aGk=\"",
+        "# < 100",
+        "# >= 0.5",
+        "# > 10 and # <= 500",
+        "# == 80 or # == \"a\"",
+        "# == 1 or # != 80",
+        "# == r\"^[0-9a]\"",
+        "# != r\"0\"",
+        "#.contains(\"0\")",
+        "#.startsWith(\"a\")",
+        "#.endsWith(\"e\")",
+        "!(# == true) and secure",
+        "# == 500 or from.port == \"80\"",
+        "#.* == \"b\"",
+        "# == from.port",
+    ];
+
+    const SECOND: &[&str] = &[
+        "port == 80 && status >= 400",
+        "port in [80, 81]",
+        "note in ['a', 'b'] || !(text.contains('t'))",
+        "status == 0",
+        "note == ''",
+        "peer == ''",
+        "ip == '10.0.0.7'",
+        "ip.matches('^1')",
+        "port + 1 == 81",
+        "text < 'b'",
+    ];
+
+    /// The filter finds each field by name, the sieve has them bound, and JSON has no types at all.
+    #[test]
+    fn lets_through_what_the_filter_does() {
+        let call = |port, ip: [u16; 8], answer, note, secure| Call {
+            from: Peer { ip: IpAddr::from(ip).to_canonical(), port, load: 0.5 },
+            answer,
+            note,
+            body: b"hi",
+            names: vec!["a".into(), "b".into(), 80.into()],
+            secure,
+        };
+        let answer = |status, text: &str| Some(Answer { status, text: text.to_owned() });
+        let calls = [
+            call(80, [0, 0, 0, 0, 0, 0xffff, 0x0a00, 7], answer(500, "a text"), Some("a"), true),
+            call(u64::MAX, [0, 0, 0, 0, 0, 0, 0, 7], answer(80, ""), None, false),
+            call(0, [0; 8], None, Some("80"), false),
+        ];
+        let options = Options { variables: VARIABLES, ..Options::new(&[], 0) };
+        let first = FIELDS.iter().flat_map(|field| TESTS.iter().map(|test| test.replace('#', field)));
+        let mut through = 0;
+        for query in first.chain(SECOND.iter().map(|query| (*query).to_owned())) {
+            let sieve = Sieve::new(Filter::new(&query, &options).unwrap());
+            for (index, call) in calls.iter().enumerate() {
+                let found = sieve.matches(call);
+                let line: serde_json::Value = serde_json::from_str(&json::to_string(call)).unwrap();
+                assert_eq!(found, sieve.filter().matches(call), "{query} on {index}");
+                assert_eq!(found, sieve.filter().matches(&line), "{query} on {line}");
+                through += usize::from(found);
+            }
+        }
+        assert!((300..700).contains(&through), "{through}: as many as not, or the queries say little");
+    }
+}
