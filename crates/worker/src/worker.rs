@@ -185,6 +185,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let data_dir = config.data_dir.as_ref().or(scratch.as_ref().map(|scratch| &scratch.0));
     let (scripts, tending) = Scripts::new(Surroundings {
         program: config.script_host.clone(),
+        args: config.script_args.clone(),
         about: about(&node, data_dir.cloned().unwrap_or_default()),
         packets: packets.clone(),
         names: names.clone(),

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     path::Path,
-    process::{Child, Command, ExitStatus, Output, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -78,7 +78,18 @@ impl Tap {
 
     /// Starts what `command` says, and waits likewise.
     pub fn start_as(command: &mut Command) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program");
+        Self::begin(command.stdin(Stdio::null()))
+    }
+
+    /// The same, with a standard input of its own.
+    pub fn start_fed(command: &mut Command) -> (Self, ChildStdin) {
+        let mut tap = Self::begin(command.stdin(Stdio::piped()));
+        let input = tap.child.stdin.take().expect("piped");
+        (tap, input)
+    }
+
+    fn begin(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the program");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let mut greeting = String::new();
         for line in lines.by_ref().map_while(Result::ok) {
