@@ -31,7 +31,8 @@ pub(crate) fn server_error(name: &str) {
     assert_eq!(received.len(), expected);
     for request in &received {
         let sent = request.json();
-        let names: Vec<_> = sent["attachments"][0].as_object().expect("an object").keys().collect();
+        let names: Vec<_> =
+            sent["attachments"][0].as_object().expect("an object").keys().map(String::as_str).collect();
         assert_eq!(
             (sent.as_object().expect("an object").len(), names),
             (1, vec!["color", "pretext", "text"])

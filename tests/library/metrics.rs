@@ -18,7 +18,7 @@ use support::{
     watch::{Got, Watcher},
 };
 
-use crate::{capture, eventually, kubeshark, run, script, status, text};
+use crate::{capture, eventually, kubeshark, run, script, status, text, tried};
 
 pub(crate) fn packet_count(name: &str) {
     let lines = run(name, &capture("demo"), &[], &[]);
@@ -103,8 +103,9 @@ pub(crate) fn elastic(name: &str) {
         _ => Answer::new(200, r#"{"errors":false,"items":[]}"#),
     });
     let env = [("ELASTIC_URL", &*stub.url("")), ("ELASTIC_API_KEY", "a2V5"), ("ELASTIC_INDEX", "traffic")];
-    let lines = run(name, &capture("demo"), &env, &[]);
-    let refused = lines.iter().find(|line| line.contains("Not indexed yet")).expect("a line");
+    let ran = tried(name, &capture("demo"), &env, &[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let refused = ran.stderr.lines().find(|line| line.contains("Not indexed yet")).expect("a line");
     assert!(refused.contains(":ERROR]") && refused.contains("illegal_argument_exception"), "{refused}");
     let received = stub.received();
     assert_eq!(received.len(), 2, "what is indexed is not sent again");

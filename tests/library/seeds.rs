@@ -150,28 +150,30 @@ fn so_many_streams_are_a_recording() {
     assert_eq!(tap.interrupt().code(), Some(0));
 }
 
-/// The capture in three parts, by streams, in the order of their first packets.
+/// The head of a capture file.
+const HEAD: usize = 24;
+
+/// The capture in three parts, each a capture file, by streams, in the order of their first packets.
 fn parts() -> [(BTreeSet<String>, Vec<u8>); 3] {
     let demo = capture("demo");
     let link_type = Capture::read(&fs::read(&demo).expect("a capture")).link_type;
     let streams: Vec<_> = recorded::streams(&demo).into_iter().collect();
     let mut ends = [9, 19, streams.len()].into_iter();
     let mut start = 0;
-    std::array::from_fn(|part| {
+    std::array::from_fn(|_| {
         let end = ends.next().expect("three ends");
         let some = &streams[start..end];
         start = end;
         let mut frames: Vec<Frame> = some.iter().flat_map(|(_, frames)| frames.clone()).collect();
         frames.sort_by_key(|frame| frame.at);
         let bytes = Capture { link_type, frames }.pcap(Endian::Little, true);
-        // Only the first has a file's head.
-        let bytes = if part == 0 { bytes } else { bytes[24..].to_vec() };
         (some.iter().map(|(name, _)| name.clone()).collect(), bytes)
     })
 }
 
-fn feed(input: &mut ChildStdin, bytes: &[u8]) {
-    input.write_all(bytes).and_then(|()| input.flush()).expect("a reader");
+/// Sends the packets of a capture file.
+fn feed(input: &mut ChildStdin, file: &[u8]) {
+    input.write_all(&file[HEAD..]).and_then(|()| input.flush()).expect("a reader");
 }
 
 /// Removing `RECORDING_KFL` from the file stops the recording; what was copied by then is still uploaded.
@@ -191,11 +193,11 @@ fn a_recording_ends_with_its_variable() {
         if (now !== told) console.log('recording ' + (told = now));
     }, 50);";
     place.0.file("scripts/teller.js", teller.as_bytes());
-    let (tap, mut input) = Tap::start_fed(&mut place.tap(Path::new("-")));
+    let [(first, one), (second, two), (third, three)] = parts();
+    let (tap, mut input) = Tap::start_fed(&mut place.tap(Path::new("-")), &one[..HEAD]);
     // The schedule would run the job whenever five minutes are over; here the test does.
     assert_eq!(ask(&tap.hub, "POST", "/api/jobs/stop", "{}").0, 200);
     let entries = entries("demo");
-    let [(first, one), (second, two), (third, three)] = parts();
     let of = |streams: &BTreeSet<String>| {
         let stream = |entry: &Value| entry["stream"].as_str().expect("a stream").to_owned();
         entries.iter().filter(|entry| streams.contains(&stream(entry))).count() as u64

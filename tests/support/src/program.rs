@@ -81,15 +81,19 @@ impl Tap {
         Self::begin(command.stdin(Stdio::null()))
     }
 
-    /// The same, with a standard input of its own.
-    pub fn start_fed(command: &mut Command) -> (Self, ChildStdin) {
-        let mut tap = Self::begin(command.stdin(Stdio::piped()));
-        let input = tap.child.stdin.take().expect("piped");
-        (tap, input)
+    /// The same, with a standard input that begins with `head`, before which nothing is served: a capture's.
+    pub fn start_fed(command: &mut Command, head: &[u8]) -> (Self, ChildStdin) {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program");
+        let mut input = child.stdin.take().expect("piped");
+        input.write_all(head).and_then(|()| input.flush()).expect("a reader");
+        (Self::greeted(child), input)
     }
 
     fn begin(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("the program");
+        Self::greeted(command.stdout(Stdio::piped()).spawn().expect("the program"))
+    }
+
+    fn greeted(mut child: Child) -> Self {
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let mut greeting = String::new();
         for line in lines.by_ref().map_while(Result::ok) {
