@@ -93,8 +93,9 @@ fn a_private_authority_is_trusted_by_those_who_name_it() {
     }
     let tap = Tap::start_as(&mut command);
     eventually("an object of the worker", || {
-        assert_eq!(ask(&tap.hub, "POST", "/api/jobs/run", r#"{"tag":"api-inventory"}"#).0, 200);
-        server.names(BUCKET).len() == 2
+        // There is no such job as long as the script is not loaded, and nothing to upload before there are entries.
+        ask(&tap.hub, "POST", "/api/jobs/run", r#"{"tag":"api-inventory"}"#).0 == 200
+            && server.names(BUCKET).len() > 1
     });
     assert_eq!(tap.interrupt().code(), Some(0));
 }

@@ -13,8 +13,6 @@ pub(crate) mod packets;
 
 use std::{
     collections::BTreeMap,
-    ffi::OsString,
-    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -81,9 +79,7 @@ struct Present {
 /// What scripts need of the worker.
 pub(crate) struct Surroundings {
     /// Our own program, which knows `script-host`; without it no script runs.
-    pub(crate) program: Option<PathBuf>,
-    /// What `script-host` is told besides.
-    pub(crate) args: Vec<OsString>,
+    pub(crate) launch: Option<Launch>,
     pub(crate) about: About,
     pub(crate) packets: Option<Packets>,
     pub(crate) names: NameHistory,
@@ -95,13 +91,11 @@ impl Scripts {
     pub(crate) fn new(
         surroundings: Surroundings,
     ) -> std::io::Result<(Arc<Self>, impl Future<Output = ()> + Send + use<>)> {
-        let Surroundings { program, args, about, packets, names, over } = surroundings;
+        let Surroundings { launch, about, packets, names, over } = surroundings;
         let outbox = Arc::new(Outbox::default());
         let options = Options::default();
         let queue_bytes = options.queue_bytes;
-        let feeder = program.map(|program| {
-            let args = [vec!["script-host".into()], args].concat();
-            let launch = Launch { program, args };
+        let feeder = launch.map(|launch| {
             let host = WorkerHost { packets, names, outbox: Arc::clone(&outbox) };
             let lines = Arc::clone(&outbox);
             let console = Arc::new(move |line| lines.lines([written(line)]));
