@@ -14,7 +14,7 @@ use support::{
     servers::{Gcs, S3, service_account},
 };
 
-use crate::{capture, run, status, tried};
+use crate::{capture, is, run, status, tried};
 
 pub(crate) const BUCKET: &str = "traces";
 
@@ -119,7 +119,7 @@ pub(crate) fn record_gcs(name: &str) {
     // It catches what is thrown, and tells it.
     assert!(ran.code == Some(0) && !ran.stderr.contains(":ERROR]"), "{}", ran.stderr);
     let names = server.names(BUCKET);
-    let (history, pcaps): (Vec<_>, Vec<_>) = names.iter().partition(|name| name.ends_with(".json"));
+    let (history, pcaps): (Vec<_>, Vec<_>) = names.iter().partition(|name| is(name, "json"));
     assert_eq!((history.len(), pcaps.len()), (1, 1), "{names:?}");
     assert_eq!(history, ["localhost_127.0.0.1_0/name_resolution_history.json"]);
     let object = server.object(BUCKET, &pcaps[0].replace('/', "%2F")).expect("an object");
@@ -178,7 +178,7 @@ pub(crate) fn snapshot_azure(name: &str) {
     let names: Vec<_> = members.keys().collect();
     assert_eq!(names.len(), 2, "{names:?}");
     assert_eq!(members["name_resolution_history.json"], b"{}");
-    let pcap = members.iter().find(|(name, _)| name.ends_with(".pcap")).expect("packets").1;
+    let pcap = members.iter().find(|(name, _)| is(name, "pcap")).expect("packets").1;
     let all = Capture::read(&fs::read(capture("demo")).expect("a capture"));
     assert_eq!(Capture::read(pcap).frames.len(), all.frames.len());
 }

@@ -23,8 +23,11 @@ use support::{
     program::{self, Ran},
 };
 
-/// Every script, and what must come of it.
-const SCRIPTS: [(&str, fn(&str)); 22] = [
+/// Runs the script of this name, and looks at what came of it.
+type Check = fn(&str);
+
+/// Every script.
+const SCRIPTS: [(&str, Check); 22] = [
     ("api-inventory.js", evidence::inventory),
     ("dns-exfiltration.js", alerts::exfiltration),
     ("dns-failures.js", alerts::dns_failures),
@@ -59,6 +62,11 @@ fn script(name: &str) -> PathBuf {
 
 fn capture(name: &str) -> PathBuf {
     Case::named(name).input().expect("a capture")
+}
+
+/// Whether a file, or an object, is of a kind: `pcap`.
+fn is(name: &str, kind: &str) -> bool {
+    Path::new(name).extension().is_some_and(|found| found == kind)
 }
 
 fn text(path: &Path) -> &str {
@@ -114,7 +122,7 @@ fn every_script_does_what_it_says() {
 #[test]
 fn every_script_is_here_and_in_the_list() {
     let files = captures::files(&support::root().join("scripts")).into_iter();
-    let there: BTreeSet<_> = files.map(|path| name_of(&path)).filter(|name| name.ends_with(".js")).collect();
+    let there: BTreeSet<_> = files.map(|path| name_of(&path)).filter(|name| is(name, "js")).collect();
     let here: BTreeSet<_> = SCRIPTS.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(there, here);
     let list = std::fs::read_to_string(script("README.md")).expect("a list");

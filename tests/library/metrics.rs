@@ -31,7 +31,7 @@ pub(crate) fn packet_count(name: &str) {
     };
     let frames = Capture::read(&fs::read(capture("demo")).expect("a capture")).frames;
     let bytes: u64 = frames.iter().map(|frame| u64::from(frame.wire_len())).sum();
-    assert_eq!(told("packet"), frames.len() as f64);
+    assert!((told("packet") - frames.len() as f64).abs() < 0.5, "{lines:#?}");
     assert!((told("Total KB") - bytes as f64 / 1000.0).abs() < 1e-6, "{bytes}: {lines:#?}");
 }
 

@@ -22,7 +22,7 @@ use support::{
 use crate::{
     capture, eventually,
     evidence::{BUCKET, check_recorded, gcs_env, s3_env},
-    kubeshark, script, text,
+    is, kubeshark, script, text,
 };
 
 /// A folder with one script of the library and one that tells of changes, variables in a file, a data directory.
@@ -203,7 +203,7 @@ fn a_recording_ends_with_its_variable() {
         entries.iter().filter(|entry| streams.contains(&stream(entry))).count() as u64
     };
     let pcaps = || {
-        let names = server.names(BUCKET).into_iter().filter(|name| name.ends_with(".pcap"));
+        let names = server.names(BUCKET).into_iter().filter(|name| is(name, "pcap"));
         names.collect::<Vec<_>>()
     };
     let uploaded = |name: &str| {

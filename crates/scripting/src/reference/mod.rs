@@ -46,18 +46,18 @@ pub fn declarations() -> String {
 
 /// Every hook and helper, in Markdown: the reference in `docs/scripting.md`.
 pub fn markdown() -> String {
-    let mut out = String::from("### Hooks\n");
+    let mut out = String::from("### Hooks\n\n");
     for row in &HOOKS {
-        let _infallible = write!(out, "\n`{}`\n: {}\n", row.signature, row.doc);
+        let _infallible = writeln!(out, "- `{}`: {}", row.signature, row.doc);
     }
     let mut last = "";
     for helper in helpers::all() {
         let global = helper.name.split('.').next().unwrap_or_default();
         if global != last {
-            let _infallible = write!(out, "\n### {global}\n");
+            let _infallible = write!(out, "\n### {global}\n\n");
             last = global;
         }
-        let _infallible = write!(out, "\n`{}`\n: {}\n", helper.signature, helper.doc);
+        let _infallible = writeln!(out, "- `{}`: {}", helper.signature, helper.doc);
     }
     out
 }
