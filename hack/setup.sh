@@ -3,7 +3,7 @@
 #
 #   hack/setup.sh build       to build
 #   hack/setup.sh run         and to give the program the right to capture, where root need not run it
-#   hack/setup.sh test        and what tests use: wscat from npm and servers to write to, in a cache outside the checkout.
+#   hack/setup.sh test        and what tests use: wscat and tsc from npm, and servers to write to, in a cache outside the checkout.
 #                             Tests say when they lack something, so that what can't be installed is no failure here
 #   hack/setup.sh captures    and what hack/captures.sh uses
 #   hack/setup.sh cluster     and what hack/cluster.sh uses, which is more than any other: containerd, runc, iptables …
@@ -80,11 +80,12 @@ try_to_install_missing() {
     missing=
 }
 
-install_wscat() {
-    if [ -x "$WSCAT" ] || ! command -v npm >/dev/null; then return 0; fi
-    say "Installing wscat $WSCAT_VERSION"
-    npm install --silent --no-audit --no-fund --prefix "$WSCAT_HOME" "wscat@$WSCAT_VERSION" >/dev/null ||
-        say "wscat can't be installed: what needs it will not run"
+# from_npm PROGRAM PACKAGE VERSION DIRECTORY
+from_npm() {
+    if [ -x "$1" ] || ! command -v npm >/dev/null; then return 0; fi
+    say "Installing $2 $3"
+    npm install --silent --no-audit --no-fund --prefix "$4" "$2@$3" >/dev/null ||
+        say "$2 can't be installed: what needs it will not run"
 }
 
 command -v cargo >/dev/null || fail "Rust is missing: get it from https://rustup.rs, then try again."
@@ -120,7 +121,8 @@ case ${1:-build} in
         need node nodejs
         need openssl openssl
         try_to_install_missing
-        install_wscat
+        from_npm "$WSCAT" wscat "$WSCAT_VERSION" "$WSCAT_HOME"
+        from_npm "$TSC" typescript "$TYPESCRIPT_VERSION" "$TYPESCRIPT_HOME"
         hack/servers.sh
         ;;
     captures)

@@ -48,7 +48,7 @@ if [ -n "$started" ]; then
     fi
 fi
 [ "$code" = 0 ] || exit "$code"
-PATH=$PATH:$TOOLS KUBESHARK_TOOLS=$TOOLS KUBESHARK_WSCAT=$WSCAT KUBESHARK_SERVERS=$SERVERS KUBESHARK_TEST_NOTES=$notes \
+PATH=$PATH:$TOOLS KUBESHARK_TOOLS=$TOOLS KUBESHARK_WSCAT=$WSCAT KUBESHARK_TSC=$TSC KUBESHARK_SERVERS=$SERVERS KUBESHARK_TEST_NOTES=$notes \
     cargo test --release --no-fail-fast "$@" || code=$?
 if [ -s "$notes" ]; then
     echo

@@ -41,6 +41,16 @@ annotations:
 {{ .Values.tap.namespaces | default (list .Release.Namespace) | uniq | toJson }}
 {{- end }}
 
+{{/* What scripts may reach and whom they trust, as the processes that run them read it. */}}
+{{- define "kubeshark.scriptsEnv" -}}
+- name: KUBESHARK_SCRIPTS_ALLOW_METADATA
+  value: {{ .Values.scripting.allowMetadata | quote }}
+{{- if .Values.scripting.ca }}
+- name: KUBESHARK_SCRIPTS_CA
+  value: /etc/kubeshark/scripts-ca/ca.pem
+{{- end }}
+{{- end }}
+
 {{- define "kubeshark.image" -}}
 {{ .Values.tap.docker.registry | trimSuffix "/" }}/kubeshark:{{ .Values.tap.docker.tag | default .Chart.AppVersion }}
 {{- end }}

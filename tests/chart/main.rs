@@ -85,6 +85,48 @@ fn find<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
     object
 }
 
+/// What scripts may reach and whom they trust, in both namespaces in which they run.
+#[test]
+fn scripts_are_told_what_they_may_reach() {
+    let Some(helm) = helm() else { return };
+    let pods = |objects: &[Value]| {
+        let worker =
+            find(objects, "DaemonSet", "kubeshark-worker-daemon-set")["spec"]["template"]["spec"].clone();
+        [worker, find(objects, "Deployment", "kubeshark-hub")["spec"]["template"]["spec"].clone()]
+    };
+    let env = |pod: &Value, name: &str| {
+        let env = pod["containers"][0]["env"].as_array().expect("a list").iter();
+        env.filter(|one| one["name"] == name).map(|one| one["value"].clone()).collect::<Vec<_>>()
+    };
+    let plain = render(&helm, &[]).unwrap_or_else(|error| panic!("{error}"));
+    for pod in pods(&plain) {
+        assert_eq!(env(&pod, "KUBESHARK_SCRIPTS_ALLOW_METADATA"), ["false"]);
+        assert!(env(&pod, "KUBESHARK_SCRIPTS_CA").is_empty());
+    }
+    let given = set(&[
+        ("scripting.allowMetadata", "true"),
+        ("scripting.ca", "-----BEGIN CERTIFICATE-----"),
+        ("tap.workerNamespace", "nodes"),
+    ]);
+    let given = render(&helm, &given).unwrap_or_else(|error| panic!("{error}"));
+    for pod in pods(&given) {
+        assert_eq!(env(&pod, "KUBESHARK_SCRIPTS_ALLOW_METADATA"), ["true"]);
+        let file = &env(&pod, "KUBESHARK_SCRIPTS_CA")[0];
+        let mounts = pod["containers"][0]["volumeMounts"].as_array().expect("a list");
+        let mount = mounts.iter().find(|mount| mount["name"] == "scripts-ca").expect("a mount");
+        assert_eq!(*file, format!("{}/ca.pem", mount["mountPath"].as_str().expect("a path")));
+        let volumes = pod["volumes"].as_array().expect("a list").iter();
+        let maps: Vec<_> = volumes.map(|volume| volume["configMap"]["name"].clone()).collect();
+        assert!(maps.contains(&json!("kubeshark-scripts-ca")), "{maps:?}");
+    }
+    let maps = given.iter().filter(|object| object["metadata"]["name"] == "kubeshark-scripts-ca");
+    let maps: Vec<_> =
+        maps.map(|map| (map["metadata"]["namespace"].clone(), map["data"]["ca.pem"].clone())).collect();
+    assert_eq!(maps.len(), 2, "{maps:?}");
+    assert!(maps.iter().any(|(namespace, _)| namespace == "nodes"), "{maps:?}");
+    assert!(maps.iter().all(|(_, pem)| pem == "-----BEGIN CERTIFICATE-----"), "{maps:?}");
+}
+
 #[test]
 fn settings_arrive_where_they_are_read() {
     let Some(helm) = helm() else { return };

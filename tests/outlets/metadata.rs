@@ -2,7 +2,7 @@
 
 use std::{env, fs, process::Command};
 
-use outlets::{Attachment, Config, Document, Error, Outlets, Point, Webhook};
+use outlets::{Attachment, Config, Documents, Error, Outlets, Point, Webhook};
 use serde_json::json;
 use support::{
     Scratch, program,
@@ -21,8 +21,12 @@ fn every_url_of_a_script_is_checked() {
     let outlets = plain();
     let fields = json!({"a": 1}).as_object().cloned().expect("an object");
     let point = Point { url: URL.to_owned(), measurement: "m".to_owned(), fields, ..Point::default() };
-    let document =
-        Document { url: URL.to_owned(), index: "i".to_owned(), document: json!({}), ..Document::default() };
+    let document = Documents {
+        url: URL.to_owned(),
+        index: "i".to_owned(),
+        documents: vec![json!({})],
+        ..Documents::default()
+    };
     let results = run(async {
         [
             outlets

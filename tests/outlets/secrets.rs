@@ -7,7 +7,7 @@ use std::{
 };
 
 use outlets::{
-    Attachment, AwsKeys, AzureAccount, BotMessage, Document, ElasticLogin, Endpoints, Error, Form, Outlets,
+    Attachment, AwsKeys, AzureAccount, BotMessage, Documents, ElasticLogin, Endpoints, Error, Form, Outlets,
     Point, Record, S3Bucket, Webhook,
 };
 use serde_json::{Value, json};
@@ -79,8 +79,12 @@ async fn every_call(outlets: &Outlets, base: &str, account: &Value) -> Vec<Error
     let hook = Webhook { method: "PUT".into(), url: url.clone(), body: "x".into(), headers };
     let form = Form { method: "POST".into(), url: url.clone(), fields: Vec::new() };
     let bot = BotMessage { token: "xoxb-hunter2".into(), ..BotMessage::default() };
-    let document =
-        |login| Document { url: base.to_owned(), index: "i".into(), document: json!({"a": 1}), login };
+    let document = |login| Documents {
+        url: base.to_owned(),
+        index: "i".into(),
+        documents: vec![json!({"a": 1})],
+        login,
+    };
     let none = ElasticLogin::default;
     let azure = AzureAccount { name: "acc".into(), key: "aHVudGVyMi1rZXk=".into(), connection: "".into() };
     let shared = AzureAccount {

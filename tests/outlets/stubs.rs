@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use outlets::{AwsKeys, AzureAccount, Document, ElasticLogin, Endpoints, Outlets, Record};
+use outlets::{AwsKeys, AzureAccount, Documents, ElasticLogin, Endpoints, Outlets, Record};
 use serde_json::json;
 use support::{
     Scratch,
@@ -17,13 +17,14 @@ use support::{
 
 use crate::{file, outlets, plain, quick, run, told};
 
-fn document(url: &str, login: ElasticLogin) -> Document {
-    Document { url: url.to_owned(), index: "my index".to_owned(), document: json!({"status": 500}), login }
+fn document(url: &str, login: ElasticLogin) -> Documents {
+    let documents = vec![json!({"status": 500}), json!({"status": 200})];
+    Documents { url: url.to_owned(), index: "my index".to_owned(), documents, login }
 }
 
 #[test]
-fn elasticsearch_gets_a_document() {
-    let stub = Receiver::start(|_| Answer::new(201, r#"{"result":"created"}"#));
+fn elasticsearch_gets_documents() {
+    let stub = Receiver::start(|_| Answer::new(200, r#"{"errors":false,"items":[]}"#));
     let by =
         |login: ElasticLogin| run(plain().elastic(&document(&stub.url("/es/"), login))).expect("indexed");
     by(ElasticLogin::default());
@@ -37,9 +38,17 @@ fn elasticsearch_gets_a_document() {
         [None, Some("Basic ZWxhc3RpYzpwYXNzIHdvcmQ="), Some("ApiKey a2V5"), Some("Bearer AAEA")]
     );
     for request in received {
-        assert_eq!((&*request.method, &*request.path), ("POST", "/es/my%20index/_doc"));
-        assert_eq!(request.text(), r#"{"status":500}"#);
+        assert_eq!(
+            (&*request.method, &*request.path),
+            ("POST", "/es/my%20index/_bulk?filter_path=errors,items.*.status,items.*.error")
+        );
+        assert_eq!(request.header("content-type"), Some("application/x-ndjson"));
+        let lines = "{\"create\":{}}\n{\"status\":500}\n{\"create\":{}}\n{\"status\":200}\n";
+        assert_eq!(request.text(), lines);
     }
+    let none = Documents { documents: Vec::new(), ..document(&stub.url(""), ElasticLogin::default()) };
+    run(plain().elastic(&none)).expect("nothing to do");
+    assert_eq!(stub.received().len(), 4, "nothing was sent for nothing");
 }
 
 #[test]
@@ -51,8 +60,17 @@ fn elasticsearch_refuses() {
             && error.contains("security_exception"),
         "{error}"
     );
-    let text = Document { document: json!("text"), ..document(&stub.url(""), ElasticLogin::default()) };
-    assert_eq!(told(run(plain().elastic(&text))), "Elasticsearch: the document is not an object");
+    let text =
+        Documents { documents: vec![json!("text")], ..document(&stub.url(""), ElasticLogin::default()) };
+    assert_eq!(told(run(plain().elastic(&text))), "Elasticsearch: a document is not an object");
+    // One of two, in an answer that is a success as a whole.
+    let answer = r#"{"errors":true,"items":[{"create":{"status":201}},{"create":{"status":400,"error":{"type":"mapper_parsing_exception"}}}]}"#;
+    let stub = Receiver::start(|_| Answer::new(200, answer));
+    let error = told(run(plain().elastic(&document(&stub.url(""), ElasticLogin::default()))));
+    assert!(
+        error.contains("400 Bad Request: 1 of 2 documents") && error.contains("mapper_parsing_exception"),
+        "{error}"
+    );
 }
 
 /// A certificate made by openssl, and a server with it that answers once per connection.

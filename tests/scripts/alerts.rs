@@ -1,28 +1,17 @@
 //! What the first page of the documentation promises: a page of JavaScript turns traffic into an alert.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use support::{Scratch, program::Tap, receiver::Receiver};
 
 use crate::{capture, kubeshark, text};
 
-/// As the documentation has it.
-const ALERT: &str = r##"function onItemCaptured(data) {
-  if (data.response.status === 500)
-    vendor.slack(
-      env.SLACK_WEBHOOK,      // Webhook URL
-      "Server-side Error",    // Pretext (title)
-      JSON.stringify(data),   // Message text
-      "#ff0000"               // Color code of the message
-    );
-}
-"##;
-
 #[test]
 fn a_server_side_error_becomes_a_slack_message() {
     let slack = Receiver::ok();
     let scratch = Scratch::new();
-    scratch.file("alert.js", ALERT.as_bytes());
+    let alert = fs::read(support::root().join("scripts/server-error-slack.js")).expect("a script");
+    scratch.file("alert.js", &alert);
     let webhook = format!("SLACK_WEBHOOK={}", slack.url("/services/x"));
     let capture = capture("http-methods");
     let arguments = ["--pcap", text(&capture), "--scripts", text(scratch.path()), "--env", &webhook];

@@ -31,21 +31,6 @@ fn told(ran: &Ran, key: &str) -> Vec<Value> {
     json.filter_map(|value| value.get(key).cloned()).collect()
 }
 
-/// As the documentation has it, less the half that tells kilobytes.
-const COUNTER: &str = r#"var packetCount = 0;
-
-function onPacketCaptured(info) {
-  packetCount++;
-}
-
-function logPacketCountTotalBytes() {
-  console.log("Captured packet count per minute:", packetCount);
-  packetCount = 0;
-}
-
-jobs.schedule("log-packet-count-total-bytes", "0 */1 * * * *", logPacketCountTotalBytes);
-"#;
-
 #[test]
 fn packets_per_minute_are_those_of_the_capture() {
     const MINUTE: u64 = 60_000_000_000;
@@ -67,7 +52,7 @@ fn packets_per_minute_are_those_of_the_capture() {
         expected.insert(minute, minutes.iter().filter(|&&other| other == minute).count() as u64);
     }
     assert!(expected.len() > 2, "{expected:?}");
-    let script = scratch.file("counter.js", COUNTER.as_bytes());
+    let script = support::root().join("scripts/packet-count.js");
     let mut command = Command::new(kubeshark());
     command.args(["scripts", "test", text(&script), "--pcap", text(&path)]);
     let ran = program::run(&mut command, b"", Duration::from_mins(1));

@@ -122,19 +122,23 @@ fn influxdb_keeps_points() {
 fn elasticsearch_and_kinesis_get_documents_and_records() {
     let stub = Receiver::start(|request| match &*request.path {
         "/" => Answer::new(200, r#"{"ShardId":"shard-0","SequenceNumber":"1"}"#),
-        _ => Answer::new(201, r#"{"result":"created"}"#),
+        _ => Answer::new(200, r#"{"errors":false}"#),
     });
     let env = json!({"ELASTIC_URL": stub.url(""), "AWS_ENDPOINT_URL_KINESIS": stub.url("")});
     let lines = Node::new().live(
         r#"
-        vendor.elastic(env.ELASTIC_URL, "entries", { status: 500 }, "", "", "", "a2V5");
+        vendor.elastic(env.ELASTIC_URL, "entries", [{ status: 500 }, { status: 200 }], "", "", "", "a2V5");
         console.log(vendor.kinesis.put("stream", { a: 1 }, "us-east-2", "AKID", "secret").ShardId);
         "#,
         &env,
     );
     assert_eq!(lines, ["shard-0"]);
     let sent = stub.received();
-    assert_eq!((&*sent[0].path, sent[0].header("authorization")), ("/entries/_doc", Some("ApiKey a2V5")));
+    assert_eq!(
+        (&*sent[0].path, sent[0].header("authorization")),
+        ("/entries/_bulk?filter_path=errors,items.*.status,items.*.error", Some("ApiKey a2V5"))
+    );
+    assert_eq!(sent[0].text().lines().filter(|line| line.contains("status")).count(), 2);
     assert_eq!(sent[1].json()["Data"], "eyJhIjoxfQ==");
 }
 

@@ -1,10 +1,9 @@
 //! `file.*`, `pcap.*` and the wrappers that record: real packets in a real store, uploaded to real object stores.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     path::Path,
-    process::Command,
     sync::{Arc, Mutex, mpsc::sync_channel},
     thread,
     time::Duration,
@@ -17,6 +16,7 @@ use support::{
     captures::Case,
     pcap::{Capture, Frame},
     receiver::Receiver,
+    recorded::{self, matching, unpacked},
     servers::{Gcs, S3, service_account},
 };
 use worker::{Backstage, Input, Limits, Seen};
@@ -114,46 +114,6 @@ fn demo() -> Capture {
     Capture::read(&fs::read(Case::named("demo").input().expect("a capture")).expect("a file"))
 }
 
-/// The streams of the capture `demo` as tshark finds them, named as ours, in the order of their first packets.
-fn streams() -> BTreeMap<String, Vec<Frame>> {
-    let input = Case::named("demo").input().expect("a capture");
-    let told = Command::new("tshark")
-        .arg("-r")
-        .arg(&input)
-        .args(["-T", "fields", "-e", "tcp.stream", "-e", "udp.stream"])
-        .output()
-        .expect("tshark");
-    let frames = demo().frames;
-    let mut keys: Vec<String> = Vec::new();
-    let mut streams: BTreeMap<String, Vec<Frame>> = BTreeMap::new();
-    for (key, frame) in String::from_utf8_lossy(&told.stdout).lines().zip(frames) {
-        if key.trim().is_empty() {
-            continue;
-        }
-        let number = keys.iter().position(|known| known == key).unwrap_or_else(|| {
-            keys.push(key.to_owned());
-            keys.len() - 1
-        });
-        let kind = if key.starts_with('\t') { "_udp" } else { "" };
-        streams.entry(format!("{:012}{kind}.pcap", number + 1)).or_default().push(frame);
-    }
-    streams
-}
-
-/// The members of an archive.
-fn unpacked(archive: &[u8]) -> BTreeMap<String, Vec<u8>> {
-    let scratch = Scratch::new();
-    let file = scratch.file("a.tar.gz", archive);
-    let done = Command::new("tar").arg("xzf").arg(&file).current_dir(scratch.path()).status();
-    assert!(done.expect("tar").success());
-    fs::remove_file(file).expect("a file");
-    let members = fs::read_dir(scratch.path()).expect("a directory").flatten();
-    let member = |file: fs::DirEntry| {
-        (file.file_name().to_string_lossy().into_owned(), fs::read(file.path()).expect("a file"))
-    };
-    members.map(member).collect()
-}
-
 /// Looks into a repository; gives its `content.json`.
 fn check_repository(archive: &[u8], query: &str, matching: &BTreeSet<String>) -> Value {
     let members = unpacked(archive);
@@ -165,20 +125,9 @@ fn check_repository(archive: &[u8], query: &str, matching: &BTreeSet<String>) ->
     assert_eq!(members["name_resolution_history.json"], b"{}");
     let pcap = content["pcap_file_name"].as_str().expect("a name");
     assert_eq!(members.len(), 3, "{:?}", members.keys());
-    let merged = Capture::read(&members[pcap]);
-    assert!(merged.frames.is_sorted_by_key(|frame| frame.at));
-    let found = streams();
-    let mut expected: Vec<&Frame> = listed.iter().flat_map(|stream| &found[stream]).collect();
-    expected.sort_by_key(|frame| frame.at);
-    assert_eq!(merged.frames.iter().collect::<Vec<_>>(), expected, "exactly the packets of the streams");
+    assert!(Capture::read(&members[pcap]).frames.is_sorted_by_key(|frame| frame.at));
+    assert_eq!(recorded::names(&members[pcap], &Case::named("demo").input().expect("a capture")), listed);
     content
-}
-
-/// The streams of the entries that `demo` has.
-fn matching(matches: impl Fn(&Value) -> bool) -> BTreeSet<String> {
-    let entries = fs::read_to_string(Case::named("demo").entries()).expect("entries");
-    let entries = entries.lines().map(|line| serde_json::from_str::<Value>(line).expect("an entry"));
-    entries.filter(matches).map(|entry| entry["stream"].as_str().expect("a stream").to_owned()).collect()
 }
 
 /// The wrapper as its page has it.
@@ -246,8 +195,8 @@ fn streams_are_recorded_and_uploaded_to_s3() {
         });
     });
     let keys = server.keys("traces");
-    let failed = matching(|entry| entry["response"]["status"] == 500);
-    let dns = matching(|entry| entry["protocol"]["name"] == "dns");
+    let failed = matching("demo", |entry| entry["response"]["status"] == 500);
+    let dns = matching("demo", |entry| entry["protocol"]["name"] == "dns");
     for key in repositories(&keys) {
         let archive = server.object("traces", key).expect("an object");
         let (query, streams) = if key.contains("/kfl_0_") {
@@ -296,7 +245,7 @@ fn the_same_goes_to_gcs() {
         assert!(streams <= 2, "{content}");
         recorded += streams;
     }
-    assert_eq!(recorded, matching(|entry| entry["protocol"]["name"] == "dns").len());
+    assert_eq!(recorded, matching("demo", |entry| entry["protocol"]["name"] == "dns").len());
     let log = names.iter().find(|name| name.contains("/kflPcapGcs_log_")).expect("a log");
     let log: Value =
         serde_json::from_slice(&server.object("test-11-12", log).expect("an object")).expect("JSON");
@@ -347,8 +296,8 @@ fn files_and_snapshots_are_made_by_scripts() {
     recording.run(script, &json!({}), |rehearsal, now| rehearsal.advance(now + 3700 * SECOND));
     let lines = recording.lines();
     let recorded: BTreeSet<String> = lines[0].split(' ').map(str::to_owned).collect();
-    assert_eq!(recorded, matching(|entry| entry["protocol"]["name"] == "dns"), "{lines:?}");
-    let found = streams();
+    assert_eq!(recorded, matching("demo", |entry| entry["protocol"]["name"] == "dns"), "{lines:?}");
+    let found = recorded::streams(&Case::named("demo").input().expect("a capture"));
     let read = |name: &String| Capture::read(&fs::read(recording.data.path().join(name)).expect("a file"));
     let mut expected: Vec<Frame> = recorded.iter().flat_map(|stream| found[stream].clone()).collect();
     expected.sort_by_key(|frame| frame.at);

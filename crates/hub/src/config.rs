@@ -1,6 +1,6 @@
 //! What a hub is told before it starts.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::scripts::source::SourceConfig;
 
@@ -15,6 +15,8 @@ pub struct Config {
     pub scripts: SourceConfig,
     /// Our own program, which parses and runs scripts as `script-host`. Without it no script is parsed, nor run here.
     pub script_host: Option<PathBuf>,
+    /// What it is told besides when it runs scripts: which addresses they may reach, whom they trust.
+    pub script_args: Vec<OsString>,
     /// Names beside `localhost` and loopback addresses under which it may be called.
     pub allowed_hosts: Vec<String>,
     /// Its bounds.
@@ -28,6 +30,7 @@ impl Default for Config {
             workers: Vec::new(),
             scripts: SourceConfig::default(),
             script_host: None,
+            script_args: Vec::new(),
             allowed_hosts: Vec::new(),
             limits: Limits::default(),
         }

@@ -72,10 +72,10 @@ pub struct Running {
 
 /// Starts a hub; it listens when this returns.
 pub async fn start(config: Config) -> Result<Running, Error> {
-    let Config { listen, workers, scripts: from, script_host, allowed_hosts, limits } = config;
+    let Config { listen, workers, scripts: from, script_host, script_args, allowed_hosts, limits } = config;
     let workers = workers::parse(&workers)?;
     let (sources, read) = source::Sources::open(from)?;
-    let scripts = Arc::new(Scripts::new(&limits, script_host));
+    let scripts = Arc::new(Scripts::new(&limits, script_host, script_args));
     let theirs = Arc::clone(&scripts);
     // A script that cannot be taken is told of; a panic is a bug, of which the hub need not die.
     drop(tokio::task::spawn_blocking(move || theirs.apply(read)).await);

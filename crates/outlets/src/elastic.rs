@@ -1,4 +1,4 @@
-//! Elasticsearch: one document at a time.
+//! Elasticsearch: documents, one or many, by its bulk endpoint.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,21 +21,21 @@ use crate::{
     error::{Error, Service},
     http::{Request, builder, encode, parse_url},
     influxdb::basic,
-    secret::Secret,
+    secret::{Secret, scrub},
 };
 
 /// Clients of so many pinned certificates are kept.
 const MAX_PINNED: usize = 8;
 
-/// A document and where it goes.
+/// Documents and where they go.
 #[derive(Clone, Debug, Default)]
-pub struct Document {
+pub struct Documents {
     /// The server; may be empty if the login has a cloud's id.
     pub url: String,
-    /// The index; made when it is missing, if the server allows that.
+    /// The index or data stream; made when it is missing, if the server allows that.
     pub index: String,
-    /// The document: a JSON object.
-    pub document: Value,
+    /// The documents: JSON objects.
+    pub documents: Vec<Value>,
     /// Who writes.
     pub login: ElasticLogin,
 }
@@ -62,38 +62,50 @@ pub struct ElasticLogin {
 pub(crate) struct Pinned(Mutex<Vec<([u8; 32], Client)>>);
 
 impl Outlets {
-    /// Indexes a document under an id of the server's choice.
+    /// Indexes documents in one request, under ids of the server's choice. Without documents nothing is sent.
     ///
     /// # Errors
     ///
-    /// It is not an object; the server can't be reached, is not the one with that certificate, or refuses it.
-    pub async fn elastic(&self, document: &Document) -> Result<(), Error> {
+    /// One is not an object; the server can't be reached, is not the one with that certificate, or refuses some of them:
+    /// the others are indexed then.
+    pub async fn elastic(&self, documents: &Documents) -> Result<(), Error> {
         let invalid = |what: &str| Err(Error::invalid(Service::Elastic, what));
-        if !document.document.is_object() {
-            return invalid("the document is not an object");
+        if !documents.documents.iter().all(Value::is_object) {
+            return invalid("a document is not an object");
         }
-        if document.index.is_empty() {
+        if documents.index.is_empty() {
             return invalid("the index has no name");
         }
-        let login = &document.login;
-        let server = if document.url.trim().is_empty() && !login.cloud_id.is_empty() {
+        if documents.documents.is_empty() {
+            return Ok(());
+        }
+        let login = &documents.login;
+        let server = if documents.url.trim().is_empty() && !login.cloud_id.is_empty() {
             cloud(&login.cloud_id)?
         } else {
-            document.url.clone()
+            documents.url.clone()
         };
         let mut url = parse_url(Service::Elastic, &server, "the URL")?;
         let base = url.path().trim_end_matches('/').to_owned();
         let origin = url.origin().ascii_serialization();
-        url.set_path(&format!("{base}/{}/_doc", encode(&document.index, "")));
+        url.set_path(&format!("{base}/{}/_bulk", encode(&documents.index, "")));
+        // What is left of an answer is short, however many documents there were.
+        url.set_query(Some("filter_path=errors,items.*.status,items.*.error"));
         let mut request = Request::new(Service::Elastic, Method::POST, url);
-        request.target = format!("{origin} index {:?}", document.index);
+        request.target = format!("{origin} index {:?}", documents.index);
         request = authorized(request, login)?;
         if !login.fingerprint.is_empty() {
             request.client = Some(self.pinned(&login.fingerprint)?);
         }
-        let request = request.json(&document.document)?;
-        request.accept(self.send(&request).await?)?;
-        Ok(())
+        let request =
+            request.header("content-type", "application/x-ndjson")?.body(lines(&documents.documents));
+        let answer = request.accept(self.send(&request).await?)?;
+        let (status, attempts) = (answer.status, answer.attempts);
+        let Some((status, reason)) = refusal(&answer.json(), documents.documents.len(), status) else {
+            return Ok(());
+        };
+        let said = scrub(&reason, &request.secrets);
+        Err(Error::refused(Service::Elastic, &request.target, status, &said, attempts))
     }
 
     /// A client that trusts this certificate alone.
@@ -120,6 +132,37 @@ impl Outlets {
         held.push((pin, client.clone()));
         Ok(client)
     }
+}
+
+/// The body of a bulk request. `create` is what data streams take, too.
+fn lines(documents: &[Value]) -> String {
+    documents.iter().fold(String::new(), |mut lines, document| {
+        lines.extend(["{\"create\":{}}\n", &document.to_string(), "\n"]);
+        lines
+    })
+}
+
+/// What a bulk answer says of documents that were not indexed: the status of the first, and how many and why.
+fn refusal(answer: &Value, sent: usize, status: u16) -> Option<(u16, String)> {
+    if !answer.is_object() {
+        return Some((
+            status,
+            "an answer that is no JSON: whether the documents are indexed is not known".to_owned(),
+        ));
+    }
+    if answer["errors"] != true {
+        return None;
+    }
+    let results = answer["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let refused = results.iter().filter(|item| !item["create"]["error"].is_null());
+    let (mut count, mut first) = (0, None);
+    for item in refused {
+        count += 1;
+        first.get_or_insert(&item["create"]);
+    }
+    let first = first.unwrap_or(&Value::Null);
+    let status = first["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(status);
+    Some((status, format!("{count} of {sent} documents, the first for {}", first["error"])))
 }
 
 fn authorized(mut request: Request, login: &ElasticLogin) -> Result<Request, Error> {
@@ -236,6 +279,34 @@ impl ServerCertVerifier for Pin {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_bulk_answer_refuses() {
+        let one =
+            |status: u16, error: Value| serde_json::json!({"create": {"status": status, "error": error}});
+        let good = || serde_json::json!({"create": {"status": 201}});
+        let bad = || one(400, serde_json::json!({"type": "mapper_parsing_exception"}));
+        for (answer, expected) in [
+            (serde_json::json!({"errors": false, "items": [good()]}), None),
+            (serde_json::json!({}), None),
+            (
+                Value::Null,
+                Some((
+                    200,
+                    "an answer that is no JSON: whether the documents are indexed is not known".to_owned(),
+                )),
+            ),
+            (
+                serde_json::json!({"errors": true, "items": [good(), bad(), one(429, "full".into())]}),
+                Some((
+                    400,
+                    r#"2 of 3 documents, the first for {"type":"mapper_parsing_exception"}"#.to_owned(),
+                )),
+            ),
+        ] {
+            assert_eq!(refusal(&answer, 3, 200), expected);
+        }
+    }
 
     #[test]
     fn cloud_ids() {

@@ -24,7 +24,7 @@ use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 pub use azure::AzureAccount;
 pub use config::{Config, Endpoints, Limits};
-pub use elastic::{Document, ElasticLogin};
+pub use elastic::{Documents, ElasticLogin};
 pub use error::{Error, Service};
 pub use http::shown_url;
 pub use influxdb::Point;
@@ -143,7 +143,7 @@ mod tests {
         sendable(outlets.slack(&Secret::default(), &Attachment::default()));
         sendable(outlets.slack_bot(&BotMessage::default()));
         sendable(outlets.influxdb(&Point::default()));
-        sendable(outlets.elastic(&Document::default()));
+        sendable(outlets.elastic(&Documents::default()));
         sendable(outlets.s3_put(&bucket, "k", path));
         sendable(outlets.s3_clear(&bucket, "k"));
         sendable(outlets.gcs_put("b", "n", path, &Value::Null));

@@ -10,6 +10,7 @@ mod host;
 mod json;
 mod lazy;
 mod options;
+pub mod reference;
 mod rehearsal;
 mod serve;
 pub mod wire;

@@ -1,6 +1,6 @@
 //! How a worker is set up.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::{Input, PacketLimits};
 
@@ -71,6 +71,8 @@ pub struct Config {
     pub script_bytes: u64,
     /// Our own program, which runs scripts as `script-host`. Without it no script runs here.
     pub script_host: Option<PathBuf>,
+    /// What it is told besides: which addresses scripts may reach, whom they trust.
+    pub script_args: Vec<OsString>,
     /// Files are read only when scripts are there, which a hub is known to bring; not longer than this is waited.
     pub wait_for_scripts: Option<Duration>,
     /// Names under which it may be asked, besides loopback's.
@@ -98,6 +100,7 @@ impl Config {
             packets: PacketLimits::default(),
             script_bytes: DEFAULT_SCRIPT_BYTES,
             script_host: None,
+            script_args: Vec::new(),
             wait_for_scripts: None,
             allowed_hosts: Vec::new(),
             own: Vec::new(),

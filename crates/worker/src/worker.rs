@@ -15,7 +15,7 @@ use std::{
 };
 
 use api::{Entry, Node};
-use scripting::{About, files::Files};
+use scripting::{About, Launch, files::Files};
 use thiserror::Error;
 use tokio::{sync::mpsc, task::JoinHandle, time};
 use tracing::{info, warn};
@@ -184,7 +184,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let scratch = scratch(&config, address)?;
     let data_dir = config.data_dir.as_ref().or(scratch.as_ref().map(|scratch| &scratch.0));
     let (scripts, tending) = Scripts::new(Surroundings {
-        program: config.script_host.clone(),
+        launch: launch(&config),
         about: about(&node, data_dir.cloned().unwrap_or_default()),
         packets: packets.clone(),
         names: names.clone(),
@@ -262,6 +262,13 @@ async fn expire(store: Arc<Store>) {
         period.tick().await;
         store.expire();
     }
+}
+
+/// How scripts are run, if they are.
+fn launch(config: &Config) -> Option<Launch> {
+    let program = config.script_host.clone()?;
+    let args = [vec!["script-host".into()], config.script_args.clone()].concat();
+    Some(Launch { program, args })
 }
 
 /// Puts the names where scripts find them.

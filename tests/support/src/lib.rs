@@ -12,6 +12,7 @@ pub mod namespace;
 pub mod pcap;
 pub mod program;
 pub mod receiver;
+pub mod recorded;
 pub mod reframe;
 pub mod relay;
 pub mod servers;

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     path::Path,
-    process::{Child, Command, ExitStatus, Output, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -78,7 +78,22 @@ impl Tap {
 
     /// Starts what `command` says, and waits likewise.
     pub fn start_as(command: &mut Command) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the program");
+        Self::begin(command.stdin(Stdio::null()))
+    }
+
+    /// The same, with a standard input that begins with `head`, before which nothing is served: a capture's.
+    pub fn start_fed(command: &mut Command, head: &[u8]) -> (Self, ChildStdin) {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program");
+        let mut input = child.stdin.take().expect("piped");
+        input.write_all(head).and_then(|()| input.flush()).expect("a reader");
+        (Self::greeted(child), input)
+    }
+
+    fn begin(command: &mut Command) -> Self {
+        Self::greeted(command.stdout(Stdio::piped()).spawn().expect("the program"))
+    }
+
+    fn greeted(mut child: Child) -> Self {
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let mut greeting = String::new();
         for line in lines.by_ref().map_while(Result::ok) {

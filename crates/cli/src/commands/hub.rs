@@ -36,6 +36,8 @@ pub(crate) struct Args {
     scripts: scripts::Args,
     #[command(flatten)]
     names: serving::Names,
+    #[command(flatten)]
+    reach: scripts::Reach,
 }
 
 /// A hub's failure; of what was typed, that it was typed wrong.
@@ -69,7 +71,9 @@ pub(crate) fn run(args: Args) -> Outcome {
         return Err(Failure::Usage(NO_WORKERS.into()));
     }
     let what = format!("gathers what {} sees", workers.join(", "));
+    let script_args = args.reach.arguments()?;
     let config = config(args.listen, workers, &args.scripts, args.names.allowed_hosts);
+    let config = ::hub::Config { script_args, ..config };
     serving::run(async {
         let mut hub = ::hub::start(config).await.map_err(|error| failure(&error))?;
         let outcome = if let Err(error) = serving::greet_watchers(&what, hub.address) {

@@ -1,13 +1,11 @@
 //! `kubeshark script-host`: the process in which scripts run. A worker or a hub starts it, not a person.
 
-use std::{
-    env,
-    io::{self, Read, Write},
+use std::io::{self, Read, Write};
+
+use crate::{
+    exit::{Failure, Outcome},
+    scripts::Reach,
 };
-
-use outlets::{Endpoints, Outlets};
-
-use crate::exit::{Failure, Outcome};
 
 /// Longest script that is checked, in bytes.
 const MOST: u64 = 16 << 20;
@@ -19,16 +17,15 @@ pub(crate) struct Args {
     /// Only say whether the script on standard input can be parsed, and if not, why
     #[arg(long)]
     check: bool,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
     if args.check {
         return check();
     }
-    let endpoints = Endpoints::from_vars(|name| env::var(name).ok());
-    let config = outlets::Config { endpoints, ..outlets::Config::default() };
-    let outlets = Outlets::new(config).map_err(|error| Failure::of(&error))?;
-    scripting::serve(outlets).map_err(|error| Failure::of(&error))
+    scripting::serve(args.reach.outlets()?).map_err(|error| Failure::of(&error))
 }
 
 fn check() -> Outcome {

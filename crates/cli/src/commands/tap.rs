@@ -61,9 +61,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
-    let Some(config) = args.common.config(args.worker_listen) else {
-        return Err(Failure::Usage(NO_SOURCE.into()));
-    };
+    let config = args.common.config(args.worker_listen, NO_SOURCE)?;
     serving::run(serve(args, config))
 }
 
@@ -79,10 +77,12 @@ async fn serve(args: Args, config: worker::Config) -> Outcome {
         .then(|| serving::dialled(args.worker_listen).ip().to_string());
     // What a capture holds is read once: scripts that are on their way must not miss it.
     let wait_for_scripts = (!args.scripts.scripts.is_empty()).then_some(PATIENCE);
+    let script_args = config.script_args.clone();
     let config = worker::Config { own: vec![listen], advertise, wait_for_scripts, ..config };
     let mut worker = worker::start(config).await.map_err(|error| super::worker::failure(&error))?;
     let workers = vec![serving::dialled(worker.address).to_string()];
     let hub = super::hub::config(listen, workers, &args.scripts, args.common.names.allowed_hosts);
+    let hub = ::hub::Config { script_args, ..hub };
     let mut hub = match hub::start(hub).await {
         Ok(hub) => hub,
         Err(error) => {

@@ -70,22 +70,29 @@ pub(crate) struct Common {
     store: StoreArgs,
     #[command(flatten)]
     pub(crate) names: serving::Names,
+    #[command(flatten)]
+    pub(crate) reach: scripts::Reach,
 }
 
 impl Common {
-    /// How its worker is set up; nothing where no source of packets was named.
-    pub(crate) fn config(&self, listen: SocketAddr) -> Option<Config> {
+    /// How its worker is set up.
+    ///
+    /// # Errors
+    ///
+    /// No source of packets was named, which is told with `no_source`; scripts trust a file that can't be read.
+    pub(crate) fn config(&self, listen: SocketAddr, no_source: &str) -> Result<Config, Failure> {
         let sources = self.capture.sources();
         if sources.is_empty() {
-            return None;
+            return Err(Failure::Usage(no_source.into()));
         }
-        Some(Config {
+        Ok(Config {
             listen,
             threads: self.store.threads(),
             store: self.store.limits(),
             data_dir: self.store.data_dir.clone().or_else(state),
             packets: self.store.packets(),
             script_host: scripts::host(),
+            script_args: self.reach.arguments()?,
             allowed_hosts: self.names.allowed_hosts.clone(),
             ..Config::new(sources)
         })
@@ -202,9 +209,7 @@ pub(crate) async fn attend(worker: &mut Running) -> Outcome {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
-    let Some(config) = args.common.config(args.listen) else {
-        return Err(Failure::Usage(NO_SOURCE.into()));
-    };
+    let config = args.common.config(args.listen, NO_SOURCE)?;
     let config = Config { node: args.node, advertise: args.advertise, user: args.user, ..config };
     if args.user.is_some() {
         ::worker::forbid_escalation().map_err(|error| Failure::of(&error))?;

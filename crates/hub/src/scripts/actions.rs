@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fs::{self, DirBuilder},
     io,
     os::unix::fs::DirBuilderExt,
@@ -42,8 +43,8 @@ pub(crate) struct Actions {
 static HUBS: AtomicU64 = AtomicU64::new(0);
 
 impl Actions {
-    /// Gets ready, on the runtime at hand. `program` is ours, and knows `script-host`.
-    pub(super) fn new(program: &Path, console: Arc<Console>) -> io::Result<Self> {
+    /// Gets ready, on the runtime at hand. `program` is ours, and knows `script-host`, which is told `args` besides.
+    pub(super) fn new(program: &Path, args: Vec<OsString>, console: Arc<Console>) -> io::Result<Self> {
         let name = format!("kubeshark-hub-{}-{}", process::id(), HUBS.fetch_add(1, Relaxed));
         let directory = std::env::temp_dir().join(name);
         // What scripts write may hold what was captured.
@@ -55,7 +56,8 @@ impl Actions {
             run_id: since.as_secs(),
             data_dir: directory.clone(),
         };
-        let launch = Launch { program: program.to_owned(), args: vec!["script-host".into()] };
+        let args = [vec!["script-host".into()], args].concat();
+        let launch = Launch { program: program.to_owned(), args };
         let itself = Arc::new(HubHost::default());
         let write = Arc::new(move |line: Line| console.write("hub", &written(line)));
         let runtime = tokio::runtime::Handle::current();

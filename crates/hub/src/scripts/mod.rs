@@ -15,6 +15,7 @@ pub mod source;
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
@@ -91,9 +92,9 @@ struct Inner {
 
 impl Scripts {
     /// No scripts yet; those that define `onHubAction` will run on the runtime at hand.
-    pub(crate) fn new(limits: &Limits, program: Option<PathBuf>) -> Self {
+    pub(crate) fn new(limits: &Limits, program: Option<PathBuf>, args: Vec<OsString>) -> Self {
         let console = Arc::new(Console::new(limits.console_bytes));
-        let actions = program.as_deref().map(|program| Actions::new(program, Arc::clone(&console)));
+        let actions = program.as_deref().map(|program| Actions::new(program, args, Arc::clone(&console)));
         if let Some(Err(error)) = &actions {
             warn!(%error, "No script can run at the hub");
         }

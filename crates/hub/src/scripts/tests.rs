@@ -5,7 +5,7 @@ use super::*;
 fn scripts() -> Scripts {
     let limits =
         Limits { scripts: 3, script_bytes: 100, scripts_bytes: 150, env_bytes: 50, ..Limits::default() };
-    Scripts::new(&limits, None)
+    Scripts::new(&limits, None, Vec::new())
 }
 
 /// The numbers and texts that workers are to run.

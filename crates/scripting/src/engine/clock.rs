@@ -23,6 +23,11 @@ impl Clock {
         Self::Machine(Instant::now())
     }
 
+    /// Whether it is a capture's.
+    pub(crate) fn is_capture(&self) -> bool {
+        matches!(self, Self::Capture(_))
+    }
+
     /// Milliseconds since the Unix epoch.
     pub(crate) fn now_millis(&self) -> i64 {
         match self {

@@ -109,7 +109,7 @@ impl Feeder {
         self.inner().unload(index);
     }
 
-    /// Replaces `env`. Running scripts see it without being loaded anew.
+    /// Replaces `env`. Running scripts see it without being loaded anew; one whose top level threw has another try.
     pub fn set_env(&self, env: Map<String, Value>) {
         self.inner().set_env(env);
     }

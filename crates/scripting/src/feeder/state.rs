@@ -123,6 +123,16 @@ impl Inner {
         let mut state = self.lock();
         state.env.clone_from(&env);
         state.say(&ToScripts::Env { env });
+        // What a top level lacked may be there now.
+        let refused = state.scripts.iter_mut().filter(|(_, one)| one.stats.state == ScriptState::Refused);
+        let again = refused.map(|(&index, script)| {
+            script.stats.state = ScriptState::Loading;
+            script.stats.why = None;
+            ToScripts::Load { index, code: script.code.clone() }
+        });
+        for load in again.collect::<Vec<_>>() {
+            state.say(&load);
+        }
         drop(state);
         self.changed.notify_all();
     }

@@ -13,7 +13,6 @@ pub(crate) mod packets;
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -80,7 +79,7 @@ struct Present {
 /// What scripts need of the worker.
 pub(crate) struct Surroundings {
     /// Our own program, which knows `script-host`; without it no script runs.
-    pub(crate) program: Option<PathBuf>,
+    pub(crate) launch: Option<Launch>,
     pub(crate) about: About,
     pub(crate) packets: Option<Packets>,
     pub(crate) names: NameHistory,
@@ -92,12 +91,11 @@ impl Scripts {
     pub(crate) fn new(
         surroundings: Surroundings,
     ) -> std::io::Result<(Arc<Self>, impl Future<Output = ()> + Send + use<>)> {
-        let Surroundings { program, about, packets, names, over } = surroundings;
+        let Surroundings { launch, about, packets, names, over } = surroundings;
         let outbox = Arc::new(Outbox::default());
         let options = Options::default();
         let queue_bytes = options.queue_bytes;
-        let feeder = program.map(|program| {
-            let launch = Launch { program, args: vec!["script-host".into()] };
+        let feeder = launch.map(|launch| {
             let host = WorkerHost { packets, names, outbox: Arc::clone(&outbox) };
             let lines = Arc::clone(&outbox);
             let console = Arc::new(move |line| lines.lines([written(line)]));

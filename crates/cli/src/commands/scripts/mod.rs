@@ -3,6 +3,7 @@
 mod deliver;
 mod list;
 mod test;
+mod types;
 
 use std::path::PathBuf;
 
@@ -26,6 +27,7 @@ Examples:
   kubeshark scripts ./scripts --env SLACK_WEBHOOK=https://hooks.slack.com/…
   kubeshark scripts list                             what the hub runs, and how it fares
   kubeshark scripts test alert.js --pcap FILE        try a script over a capture
+  kubeshark scripts types > kubeshark.d.ts           tell an editor what scripts can call
 
 A hub that watches a folder itself needs no delivery: `kubeshark tap --scripts ./scripts`.";
 
@@ -44,6 +46,8 @@ enum Command {
     /// Show what the hub runs, and how it fares on each worker
     List(List),
     Test(test::Args),
+    /// Print what scripts can call, for editors: kubeshark.d.ts
+    Types,
 }
 
 #[derive(clap::Args)]
@@ -70,6 +74,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     match args.command {
         Some(Command::List(list)) => serving::run(list::run(list.hub)),
         Some(Command::Test(args)) => test::run(&args),
+        Some(Command::Types) => types::run(),
         None if args.deliver.folders.is_empty() => Err(Failure::Usage(NO_FOLDER.into())),
         None => serving::run(deliver::run(args.deliver)),
     }

@@ -11,7 +11,7 @@ use std::{
 
 use api::Node;
 use hub::source::{Change, Sources};
-use outlets::{Endpoints, Outlets};
+use outlets::Outlets;
 use scripting::{
     About, Outcome as Rehearsed, Rehearsal, Stage,
     wire::{Line, LineKind},
@@ -23,7 +23,7 @@ use crate::{
     capturing,
     commands::console,
     exit::{Failure, Outcome},
-    scripts::Env,
+    scripts::{Env, Reach},
 };
 
 const EXAMPLES: &str = "\
@@ -33,7 +33,7 @@ Examples:
 
 Time is that of the capture: jobs and timers fire when its packets have come so far. What scripts write to their console
 is printed as it comes; then, as JSON, a line for each call to another service ({\"call\"}), which is not made unless --live
-is given, and for each job ({\"job\"}).
+is given, for each job ({\"job\"}), and for what `prometheus.*` counted ({\"metrics\"}).
 
 It exits with 1 if a script was not loaded, or a hook, a job or a timer threw or had to be stopped; what `test.fail` says
 is counted, and no failure. It exits with 2 if the command line makes no sense.";
@@ -58,6 +58,8 @@ pub(super) struct Args {
     pcap: PathBuf,
     #[command(flatten)]
     env: Env,
+    #[command(flatten)]
+    reach: Reach,
     /// Make calls to other services, instead of noting them only
     #[arg(long)]
     live: bool,
@@ -70,6 +72,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
+    let outlets = args.reach.outlets()?;
     let mut codes = Vec::new();
     for path in &args.scripts {
         codes.push(fs::read_to_string(path).map_err(|error| {
@@ -84,7 +87,8 @@ pub(super) fn run(args: &Args) -> Outcome {
     let directory = Directory::new(args.data_dir.clone())
         .map_err(|error| Failure::Failed(format!("there is no place for the scripts' files: {error}")))?;
     let backstage = Backstage::open(&directory.path, SCRIPT_BYTES).map_err(|error| Failure::of(&error))?;
-    let rehearsed = rehearse(args, &codes, variables.unwrap_or_default(), &directory.path, &backstage);
+    let rehearsed =
+        rehearse(args, &codes, variables.unwrap_or_default(), &directory.path, &backstage, outlets);
     backstage.close();
     report(args, &rehearsed?)
 }
@@ -96,10 +100,9 @@ fn rehearse(
     variables: api::messages::Env,
     directory: &Path,
     backstage: &Backstage,
+    outlets: Outlets,
 ) -> Result<Rehearsed, Failure> {
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::of(&error))?;
-    let endpoints = Endpoints::from_vars(|name| env::var(name).ok());
-    let config = outlets::Config { endpoints, ..outlets::Config::default() };
     let node = Node { ip: "127.0.0.1".into(), name: "localhost".into(), worker: "127.0.0.1:30001".into() };
     let about = About {
         node: node.name.to_string(),
@@ -117,14 +120,20 @@ fn rehearse(
                 events.send(event).is_ok()
             })
         });
-        // Time begins with the first packet.
+        // Time begins with the first packet. Where none comes, the reason is told before anything runs.
         let first = seen.recv().ok();
-        let start = first.as_ref().map_or(0, at);
+        let Some(start) = first.as_ref().map(at) else {
+            finished(reading)?;
+            let name = args.pcap.display();
+            return Err(Failure::Failed(format!(
+                "{name} holds no packets: there is nothing to try scripts on"
+            )));
+        };
         let stage = Stage {
             about,
             options: scripting::Options::default(),
             host: backstage.host(),
-            outlets: Outlets::new(config).map_err(|error| Failure::of(&error))?,
+            outlets,
             is_live: args.live,
             runtime: runtime.handle().clone(),
             start,
@@ -143,11 +152,17 @@ fn rehearse(
             rehearsal.advance(last.saturating_add(after));
             rehearsal.outcome()
         });
-        let read = reading.join().map_err(|_| Failure::Failed("the capture could not be read".into()))?;
+        let read = finished(reading);
         let played = played.map_err(Failure::Failed)?;
-        read.map_err(|error| capturing::failure(&error))?;
+        read?;
         Ok(played)
     })
+}
+
+/// Waits until the capture is read; tells why it could not be.
+fn finished(reading: thread::ScopedJoinHandle<'_, Result<(), worker::CaptureError>>) -> Result<(), Failure> {
+    let read = reading.join().map_err(|_| Failure::Failed("the capture could not be read".into()))?;
+    read.map_err(|error| capturing::failure(&error))
 }
 
 /// When an event happens, in nanoseconds since the Unix epoch; an entry comes with the packet before it.
@@ -194,6 +209,9 @@ fn report(args: &Args, rehearsed: &Rehearsed) -> Outcome {
             "script": job.script, "status": job.status, "tag": job.tag,
         }});
         writeln!(out, "{job}")?;
+    }
+    if !rehearsed.metrics.is_empty() {
+        writeln!(out, "{}", json!({ "metrics": rehearsed.metrics }))?;
     }
     out.flush()?;
     let name = |index: u32| {

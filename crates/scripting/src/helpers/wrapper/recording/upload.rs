@@ -144,10 +144,14 @@ impl Uploads {
         let runtime = call.scope().shared.runtime.clone();
         let here = runtime.clone();
         // One thread for each recorder that uploads.
-        runtime.spawn_blocking(move || {
+        let upload = runtime.spawn_blocking(move || {
             let done = here.block_on(job.run(packed));
             *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
         });
+        // A capture's time stands still meanwhile: it would be over before the upload is.
+        if call.scope().shared.clock.is_capture() {
+            drop(runtime.block_on(upload));
+        }
     }
 
     fn tell(&mut self, call: &mut Call<'_>, parameters: &Parameters, done: Done) {
