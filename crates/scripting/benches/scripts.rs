@@ -21,6 +21,9 @@ const CHECK: &str = "var n = 0; function onItemCaptured(data) { if (data.respons
 const PACKETS: u64 = 640_000;
 const ITEMS: u64 = 160_000;
 
+/// Bytes that wait for the host before the bench waits for it.
+const QUEUED: usize = 256 << 10;
+
 fn main() {
     if std::env::args().nth(1).as_deref() == Some("script-host") {
         let outlets = outlets::Outlets::new(outlets::Config::default()).expect("the defaults are right");
@@ -105,19 +108,15 @@ fn host(code: &str, hook: Hook, calls: u64, feed: impl Fn(&Feeder, u64) -> u64) 
         std::thread::sleep(Duration::from_millis(5));
     }
     let before = cpu();
-    let (mut at, mut refused) = (0, 0);
-    while at - refused < calls {
+    let mut at = 0;
+    while at < calls {
         at += feed(&feeder, at);
-        if !at.is_multiple_of(1024) {
-            continue;
-        }
-        let dropped = feeder.stats().hooks.get(hook.name()).map_or(0, |hook| hook.queue_full);
-        if dropped > refused {
-            // The queue is full: as fast as it goes, not faster.
-            refused = dropped;
-            std::thread::sleep(Duration::from_millis(5));
+        // As fast as it goes, with a queue as short as it is where scripts keep up.
+        while feeder.queued_bytes() > QUEUED {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
+    assert!(feeder.stats().hooks.values().all(|hook| hook.queue_full == 0));
     while feeder.stats().scripts[0].calls < calls {
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -12,6 +12,7 @@ mod lazy;
 mod options;
 mod rehearsal;
 mod serve;
+mod usage;
 pub mod wire;
 
 pub use check::check;
@@ -22,3 +23,10 @@ pub use host::{About, Answer, Host, Request};
 pub use options::Options;
 pub use rehearsal::{Outcome, Rehearsal, Stage, rehearse};
 pub use serve::{ServeError, serve};
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Takes a lock. What these locks guard is consistent after every statement, so another holder's panic does no harm.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
