@@ -15,6 +15,7 @@ pub mod receiver;
 pub mod reframe;
 pub mod relay;
 pub mod servers;
+pub mod site;
 pub mod sums;
 pub mod traffic;
 pub mod watch;

@@ -347,7 +347,9 @@ impl Inner {
     fn strike(&self, index: u32, why: &str) -> bool {
         let limit = self.options.strikes;
         let mut state = lock(&self.state);
-        let Some(script) = state.scripts.get_mut(&index) else { return false };
+        // What it did before word of its end reached it counts no more.
+        let script = state.scripts.get_mut(&index).filter(|one| one.stats.state != ScriptState::Disabled);
+        let Some(script) = script else { return false };
         script.stats.strikes += 1;
         let (strikes, title) = (script.stats.strikes, script.stats.title.clone());
         let is_out = strikes >= limit;
