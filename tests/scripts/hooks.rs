@@ -4,7 +4,7 @@ use std::fs;
 
 use hub::source::SourceConfig;
 use serde_json::{Value, json};
-use support::{captures::Case, watch::Watcher};
+use support::{captures::Case, program::get, watch::Watcher};
 
 use crate::{Cluster, eventually};
 
@@ -58,6 +58,30 @@ fn http() -> usize {
     let count = golden.lines().filter(|line| line.contains("\"macro\":\"http\"")).count();
     assert!(count > 0 && count < entries());
     count
+}
+
+#[test]
+fn what_a_script_is_late_with_is_shown_as_it_was_and_counted() {
+    let cluster = Cluster::start(SourceConfig::default());
+    let code = "function onItemQueried(data) {
+        data.request.path = 'late';
+        for (var begun = Date.now(); Date.now() < begun + 120;) {}
+        return test.fail(data);
+    }";
+    cluster.ask("POST", "/api/scripts", &json!({"code": code}));
+    let phase = |worker: usize| cluster.get("/api/scripts")[0]["workers"][worker]["phase"].clone();
+    eventually("a script on each worker", || phase(0) == "loaded" && phase(1) == "loaded");
+    let shown = Watcher::connect(&cluster.hub(), "/api/wsFull?q=http").entries(2 * http());
+    for entry in &shown {
+        assert!(entry["failed"] == false && entry["request"]["path"] != "late", "{entry}");
+    }
+    let mut late = 0;
+    for worker in &cluster.addresses {
+        let (_, status) = get(&worker.to_string(), "/status", &[]);
+        let status: Value = serde_json::from_str(&status).expect("JSON");
+        late += status["scripts"]["queriesLate"].as_u64().expect("a number");
+    }
+    assert!(late >= shown.len() as u64, "{late} of {}", shown.len());
 }
 
 #[test]

@@ -19,7 +19,7 @@ use serde_json::Value;
 use support::{
     captures::Case,
     program::{ask, get},
-    watch::{Got, Watcher},
+    watch::Console,
 };
 use tokio::runtime::Runtime;
 use worker::{Input, SourceConfig as Packets};
@@ -88,7 +88,7 @@ impl Cluster {
 
     /// What scripts write from now on, and wrote before.
     fn console(&self) -> Console {
-        Console(Watcher::connect(&self.hub(), "/api/scripts/logs?tail=1000"))
+        Console::connect(&self.hub())
     }
 
     fn get(&self, path: &str) -> Value {
@@ -101,29 +101,6 @@ impl Cluster {
         let (status, answer) = ask(&self.hub(), method, path, &body.to_string());
         assert_eq!(status, 200, "{method} {path}: {answer}");
         serde_json::from_str(&answer).expect("JSON")
-    }
-}
-
-/// A follower of the console.
-struct Console(Watcher);
-
-impl Console {
-    /// Waits for a line that is as wanted, and gives it.
-    fn until(&mut self, what: &str, is_wanted: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        let mut seen = Vec::new();
-        loop {
-            match self.0.next(deadline.saturating_duration_since(Instant::now())) {
-                Got::Text(line) if is_wanted(&line) => return line,
-                Got::Text(line) => seen.push(line),
-                other => panic!("waited in vain for {what}: {other:?} after {seen:#?}"),
-            }
-        }
-    }
-
-    /// Waits for exactly this line.
-    fn line(&mut self, line: &str) {
-        self.until(line, |seen| seen == line);
     }
 }
 

@@ -13,6 +13,7 @@ mod options;
 pub mod reference;
 mod rehearsal;
 mod serve;
+mod usage;
 pub mod wire;
 
 pub use check::check;
@@ -23,3 +24,10 @@ pub use host::{About, Answer, Host, Request};
 pub use options::Options;
 pub use rehearsal::{Outcome, Rehearsal, Stage, rehearse};
 pub use serve::{ServeError, serve};
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Takes a lock. What these locks guard is consistent after every statement, so another holder's panic does no harm.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

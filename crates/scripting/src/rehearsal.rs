@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::{
     About, Host, Options, Outgoing,
     engine::{Clock, Engine, Feed, Marker, Output, Shared},
-    wire::{FromScripts, JobStatus, Kind, Line, PacketInfo, ScriptReport, begin, end},
+    wire::{FromScripts, Kind, Line, PacketInfo, ScriptReport, begin, end},
 };
 
 /// Bytes of stack: JavaScript runs on the caller's own, without fibers.
@@ -49,7 +49,7 @@ pub struct Outcome {
     /// Calls of `test.fail`.
     pub failed: u64,
     /// Jobs as they are at the end.
-    pub jobs: Vec<JobStatus>,
+    pub jobs: Vec<api::messages::Job>,
     /// What was counted of each script.
     pub scripts: Vec<ScriptReport>,
     /// Scripts that were not loaded, and why.
@@ -200,7 +200,7 @@ impl Rehearsal {
             outgoing_dropped: notes.outgoing_dropped,
             passed: notes.passed,
             failed: notes.failed,
-            jobs: shared.jobs.borrow().list(&shared.about.node),
+            jobs: shared.jobs.borrow().list(),
             scripts: self.engine.reports(),
             refused: heard.refused.clone(),
             strikes: heard.strikes.clone(),

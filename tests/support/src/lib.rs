@@ -16,6 +16,7 @@ pub mod recorded;
 pub mod reframe;
 pub mod relay;
 pub mod servers;
+pub mod site;
 pub mod sums;
 pub mod traffic;
 pub mod watch;

@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 /// What goes wrong.
@@ -17,8 +18,10 @@ pub enum Fault {
     None,
     /// A connection ends when it has carried so many bytes to the server.
     CutAfter(u64),
-    /// A connection carries so many bytes to the server, and then nothing.
+    /// A connection carries so many bytes to the server, and then nothing; it ends when something else goes wrong.
     HangAfter(u64),
+    /// A proxy on the way answers with this status.
+    Answer(u16),
 }
 
 #[derive(Debug)]
@@ -90,6 +93,21 @@ impl Drop for Relay {
     }
 }
 
+/// Takes what comes and does nothing, as long as that is what goes wrong and the client is there.
+fn hang(client: &TcpStream, state: &State) -> io::Result<()> {
+    client.set_read_timeout(Some(Duration::from_millis(20)))?;
+    let (mut reader, mut buffer) = (client, [0; 4096]);
+    while matches!(*state.fault.lock().expect("no panic"), Fault::HangAfter(_)) {
+        match reader.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 fn carry(client: &TcpStream, state: &Arc<State>) -> io::Result<()> {
     state.connections.fetch_add(1, Ordering::Relaxed);
     let server = TcpStream::connect(&*state.server.lock().expect("no panic"))?;
@@ -113,8 +131,18 @@ fn carry(client: &TcpStream, state: &Arc<State>) -> io::Result<()> {
                 return client.shutdown(Shutdown::Both);
             }
             Fault::HangAfter(limit) if carried > limit => {
-                io::copy(&mut reader, &mut io::sink())?;
-                return server.shutdown(Shutdown::Both);
+                hang(client, state)?;
+                server.shutdown(Shutdown::Both)?;
+                return client.shutdown(Shutdown::Both);
+            }
+            Fault::Answer(status) => {
+                let answer =
+                    format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                (&*client).write_all(answer.as_bytes())?;
+                server.shutdown(Shutdown::Both)?;
+                client.shutdown(Shutdown::Write)?;
+                // What is still on its way would reset the connection, and take the answer with it.
+                return io::copy(&mut reader, &mut io::sink()).map(drop);
             }
             _ => writer.write_all(&buffer[..read])?,
         }

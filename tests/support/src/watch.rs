@@ -102,3 +102,32 @@ impl Watcher {
         assert_eq!(self.next(Duration::from_millis(400)), Got::Nothing);
     }
 }
+
+/// A follower of what scripts write.
+#[derive(Debug)]
+pub struct Console(Watcher);
+
+impl Console {
+    /// Follows the console of the hub at this address, from its last lines on.
+    pub fn connect(hub: &str) -> Self {
+        Self(Watcher::connect(hub, "/api/scripts/logs?tail=1000"))
+    }
+
+    /// Waits for a line that is as wanted, and gives it.
+    pub fn until(&mut self, what: &str, is_wanted: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut seen = Vec::new();
+        loop {
+            match self.0.next(deadline.saturating_duration_since(Instant::now())) {
+                Got::Text(line) if is_wanted(&line) => return line,
+                Got::Text(line) => seen.push(line),
+                other => panic!("waited in vain for {what}: {other:?} after {seen:#?}"),
+            }
+        }
+    }
+
+    /// Waits for exactly this line.
+    pub fn line(&mut self, line: &str) {
+        self.until(line, |seen| seen == line);
+    }
+}

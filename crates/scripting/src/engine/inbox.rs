@@ -3,11 +3,14 @@
 use std::{
     collections::VecDeque,
     ops::Range,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Condvar, Mutex, PoisonError},
     time::Duration,
 };
 
-use crate::wire::{Kind, ToScripts};
+use crate::{
+    lock,
+    wire::{Kind, ToScripts},
+};
 
 /// Bytes of entries and packets that the inbox takes before whoever brings them has to wait.
 const FEED_BYTES: usize = 1 << 20;
@@ -48,19 +51,15 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Adds something.
     pub(crate) fn push(&self, input: Input) {
-        self.lock().inputs.push_back(input);
+        lock(&self.state).inputs.push_back(input);
         self.filled.notify_one();
     }
 
     /// Adds entries and packets, once there is room for them.
     pub(crate) fn feed(&self, feed: Feed) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         while state.feed_bytes >= FEED_BYTES && !state.is_closed {
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -77,19 +76,19 @@ impl Inbox {
 
     /// Nothing more will come from the parent.
     pub(crate) fn close(&self) {
-        self.lock().is_closed = true;
+        lock(&self.state).is_closed = true;
         self.filled.notify_one();
         self.room.notify_all();
     }
 
     /// Whether nothing more will come from the parent.
     pub(crate) fn is_closed(&self) -> bool {
-        self.lock().is_closed
+        lock(&self.state).is_closed
     }
 
     /// Takes all there is. Where there is nothing, waits as long as this; `None`: until there is.
     pub(crate) fn take(&self, patience: Option<Duration>) -> VecDeque<Input> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if state.inputs.is_empty() && !state.is_closed {
             state = match patience {
                 Some(Duration::ZERO) => state,

@@ -10,7 +10,6 @@ use croner::{
 use tokio_cron_scheduler::{Job as Scheduled, JobScheduler};
 
 use super::{Inbox, Scope, Task, clock::Clock, inbox::Input};
-use crate::wire::JobStatus;
 
 /// Jobs of all scripts, by number.
 #[derive(Default)]
@@ -257,15 +256,14 @@ impl Jobs {
     }
 
     /// All jobs, in the order in which they were made.
-    pub(crate) fn list(&self, node: &str) -> Vec<JobStatus> {
+    pub(crate) fn list(&self) -> Vec<api::messages::Job> {
         let status = |job: &Job| match job.state {
             State::Running => "running",
             _ if job.is_done() => "done",
             _ if self.is_stopped => "stopped",
             _ => "waiting",
         };
-        let rows = self.rows.values().map(|job| JobStatus {
-            node: node.to_owned(),
+        let rows = self.rows.values().map(|job| api::messages::Job {
             script: job.script,
             tag: job.tag.clone(),
             cron: job.cron.clone(),

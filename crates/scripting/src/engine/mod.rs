@@ -396,8 +396,7 @@ impl Engine {
             }
             ToScripts::Jobs { id, request } => {
                 let done = self.jobs(&request);
-                let node = &self.shared.about.node;
-                let result = done.map(|()| self.shared.jobs.borrow().list(node));
+                let result = done.map(|()| self.shared.jobs.borrow().list());
                 self.shared.output.send(FromScripts::JobsDone { id, result });
             }
             ToScripts::Stop => self.is_stopping.set(true),
@@ -421,7 +420,8 @@ impl Engine {
         drop(series);
         let scripts = self.reports();
         let lines_dropped = self.shared.output.lines_dropped();
-        let report = Report { taken: self.taken, scripts, lines_dropped, metrics };
+        let backlog_full = self.shared.backlog_full.get();
+        let report = Report { taken: self.taken, backlog_full, scripts, lines_dropped, metrics };
         if report != self.reported {
             self.reported = report.clone();
             self.shared.output.send(FromScripts::Report(report));

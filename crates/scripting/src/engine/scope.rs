@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{Inbox, clock::Clock, jobs::Jobs, pulse::Marker, script::Query, series::Series, timers::Timers};
 use crate::{
-    About, Host, Options,
+    About, HOOKS, Host, Options,
     helpers::{Call, Helper},
     lazy::Shapes,
     wire::{FromScripts, Line, LineKind},
@@ -71,6 +71,8 @@ pub(crate) struct Shared {
     pub(crate) notes: RefCell<Notes>,
     /// Entries that a script is done with.
     pub(crate) queries: RefCell<Vec<Query>>,
+    /// Calls of each hook that backlogs had no room for.
+    pub(crate) backlog_full: Cell<[u64; HOOKS.len()]>,
 }
 
 /// The most calls that a rehearsal notes.
@@ -102,6 +104,7 @@ impl Shared {
             is_live: true,
             notes: RefCell::default(),
             queries: RefCell::default(),
+            backlog_full: Cell::default(),
         }
     }
 

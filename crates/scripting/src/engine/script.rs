@@ -69,6 +69,17 @@ impl Item {
         }
     }
 
+    /// The hook that it calls, where something outside calls it.
+    fn hook(&self) -> Option<Hook> {
+        match self {
+            Self::Entry(..) => Some(Hook::OnItemCaptured),
+            Self::Packets(..) => Some(Hook::OnPacketCaptured),
+            Self::Query(_) => Some(Hook::OnItemQueried),
+            Self::Hook(hook, _) => Some(*hook),
+            Self::Main(_) | Self::Task(..) | Self::Job(_) => None,
+        }
+    }
+
     /// Bytes that it occupies while it waits.
     fn size(&self) -> usize {
         size_of::<Self>()
@@ -251,12 +262,17 @@ impl Script {
     /// Gives it something to do, if its backlog has room; says whether it had.
     pub(crate) fn offer(&self, item: Item, calls: u64) -> bool {
         let fits = self.backlog.get() + item.size() <= self.scope.shared.options.backlog_bytes;
-        if fits {
-            self.push(item);
-        } else {
+        if !fits {
             self.dropped.set(self.dropped.get() + calls);
+            if let Some(hook) = item.hook() {
+                let mut of_all = self.scope.shared.backlog_full.get();
+                of_all[hook as usize] += calls;
+                self.scope.shared.backlog_full.set(of_all);
+            }
+            return false;
         }
-        fits
+        self.push(item);
+        true
     }
 
     pub(crate) fn is_idle(&self) -> bool {

@@ -46,7 +46,7 @@ pub(super) fn supervise(launch: Launch, inner: Arc<Inner>) -> io::Result<()> {
         while inner.wait_for_scripts() {
             let started = Instant::now();
             match live(&launch, &inner) {
-                Ok(Life::Ended) => pause = FIRST_PAUSE,
+                Ok(Life::Ended | Life::Cured) => pause = FIRST_PAUSE,
                 Ok(Life::Crashed) => {
                     pause = if started.elapsed() > LONG_LIFE {
                         FIRST_PAUSE
@@ -72,6 +72,8 @@ enum Life {
     Ended,
     /// It ended by itself.
     Crashed,
+    /// It ended by itself, and the script that did it is disabled.
+    Cured,
 }
 
 /// One host, from its start to its end.
@@ -86,17 +88,23 @@ fn live(launch: &Launch, inner: &Arc<Inner>) -> io::Result<Life> {
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::from(OwnedFd::from(mark.try_clone()?)))
         .spawn()?;
+    inner.runs_as(child.id());
     let reader = read(ours.try_clone()?, Arc::clone(inner))?;
     let is_wanted = write(ours, inner);
-    let status = finish(&mut child, !is_wanted)?;
+    let status = finish(&mut child, inner, !is_wanted)?;
     // The reader ends with the pipe.
     drop(reader.join());
     let crash = if is_wanted { Some(describe(status)) } else { None };
-    inner.ended(settled(&mark), crash.as_ref().and_then(|_| marked(&mark)), crash.as_deref());
+    let culprit = crash.as_ref().and_then(|_| marked(&mark));
+    let is_cured = inner.ended(settled(&mark), culprit, crash.as_deref());
     if !is_wanted {
         inner.hooks.store(0, Ordering::Relaxed);
     }
-    Ok(if is_wanted { Life::Crashed } else { Life::Ended })
+    Ok(match is_wanted {
+        false => Life::Ended,
+        true if is_cured => Life::Cured,
+        true => Life::Crashed,
+    })
 }
 
 /// Writes until the pipe breaks, which is `true`: the host is still wanted; or until it is not.
@@ -107,7 +115,7 @@ fn write(mut pipe: UnixStream, inner: &Inner) -> bool {
             return true;
         }
         std::thread::sleep(GATHER);
-        bytes = match inner.work() {
+        bytes = match inner.work(bytes) {
             Work::Bytes(bytes) if bytes.is_empty() => return true,
             Work::Bytes(bytes) => bytes,
             Work::Idle | Work::Stop => {
@@ -120,9 +128,11 @@ fn write(mut pipe: UnixStream, inner: &Inner) -> bool {
 }
 
 /// Waits for the child to end; kills it if it takes too long, or at once if it is broken.
-fn finish(child: &mut Child, is_asked: bool) -> io::Result<ExitStatus> {
+fn finish(child: &mut Child, inner: &Inner, is_asked: bool) -> io::Result<ExitStatus> {
     let deadline = Instant::now() + if is_asked { PATIENCE } else { Duration::from_secs(1) };
     while Instant::now() < deadline {
+        // One that has ended can be seen until it is waited for.
+        inner.look();
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }

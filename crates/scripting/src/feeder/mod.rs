@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use api::messages::Job;
 use serde_json::{Map, Value};
 
 pub use stats::{HookStats, ScriptState, ScriptStats, Stats};
@@ -22,7 +23,7 @@ use state::Inner;
 
 use crate::{
     About, Hook, Hooks, Host, Options,
-    wire::{JobRequest, JobStatus, Kind, Line, PacketInfo, ToScripts},
+    wire::{JobRequest, Kind, Line, PacketInfo, ToScripts},
 };
 
 /// How long a request about jobs is waited for.
@@ -175,7 +176,7 @@ impl Feeder {
     // === what there is to see
 
     /// Does something with jobs; the jobs as they are then, or a sentence why not.
-    pub async fn jobs(&self, request: JobRequest) -> Result<Vec<JobStatus>, String> {
+    pub async fn jobs(&self, request: JobRequest) -> Result<Vec<Job>, String> {
         let Some(receiver) = self.inner().ask_jobs(request) else { return Ok(Vec::new()) };
         match tokio::time::timeout(JOBS_PATIENCE, receiver).await {
             Ok(Ok(result)) => result,

@@ -3,12 +3,13 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
     time::Duration,
 };
 
+use api::messages::Job;
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
@@ -17,8 +18,9 @@ use super::{
     stats::{HookStats, ScriptState, ScriptStats, Stats},
 };
 use crate::{
-    About, HOOKS, Hook, Host, Options, title,
-    wire::{FromScripts, JobRequest, JobStatus, Kind, Line, LineKind, Report, ToScripts, begin, end, frame},
+    About, HOOKS, Hook, Host, Options, lock, title,
+    usage::Usage,
+    wire::{FromScripts, JobRequest, Kind, Line, LineKind, Report, ToScripts, begin, end, frame},
 };
 
 /// Shared by the feeder, the thread that writes to the host and the one that reads from it.
@@ -33,7 +35,7 @@ pub(super) struct Inner {
     changed: Condvar,
 }
 
-type JobsAnswer = Result<Vec<JobStatus>, String>;
+type JobsAnswer = Result<Vec<Job>, String>;
 
 #[derive(Default)]
 struct State {
@@ -51,6 +53,10 @@ struct State {
     /// Events of each hook that are in `feed`.
     queued: [u64; HOOKS.len()],
     restarts: u64,
+    /// The process of the host that runs now.
+    process: Option<u32>,
+    /// CPU time of hosts that ended, and of the one that runs when it was last looked at.
+    cpu: [Duration; 2],
     queries: HashMap<u64, oneshot::Sender<Option<Vec<u8>>>>,
     queries_late: u64,
     jobs: HashMap<u64, oneshot::Sender<JobsAnswer>>,
@@ -68,6 +74,9 @@ struct Script {
 
 /// Queries that wait for an answer at a time; more go out as they were.
 const MAX_QUERIES: usize = 1024;
+
+/// Bytes of a buffer that is kept for what comes next.
+const SPARE: usize = 1 << 20;
 
 /// What there is to write.
 pub(super) enum Work {
@@ -89,12 +98,8 @@ impl Inner {
         Self { about, options, runtime, hooks, host, console, state, changed }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn stop(&self) {
-        self.lock().is_stopping = true;
+        lock(&self.state).is_stopping = true;
         self.changed.notify_all();
     }
 
@@ -102,7 +107,7 @@ impl Inner {
 
     pub(super) fn load(&self, index: u32, code: &str) {
         let stats = ScriptStats { index, title: title(code), ..ScriptStats::default() };
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let script = Script { code: code.to_owned(), before: stats.clone(), stats };
         state.scripts.insert(index, script);
         state.say(&ToScripts::Load { index, code: code.to_owned() });
@@ -111,7 +116,7 @@ impl Inner {
     }
 
     pub(super) fn unload(&self, index: u32) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if state.scripts.remove(&index).is_some() {
             state.say(&ToScripts::Unload { index });
         }
@@ -120,7 +125,7 @@ impl Inner {
     }
 
     pub(super) fn set_env(&self, env: Map<String, Value>) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.env.clone_from(&env);
         state.say(&ToScripts::Env { env });
         // What a top level lacked may be there now.
@@ -139,7 +144,7 @@ impl Inner {
 
     /// Says something that is lost if no host is there.
     pub(super) fn tell(&self, message: &ToScripts) {
-        self.lock().say(message);
+        lock(&self.state).say(message);
         self.changed.notify_all();
     }
 
@@ -147,7 +152,7 @@ impl Inner {
 
     /// Appends events in place, if there is room.
     pub(super) fn feed(&self, hook: Hook, kind: Kind, events: u64, write: impl FnOnce(&mut Vec<u8>)) {
-        let mut guard = self.lock();
+        let mut guard = lock(&self.state);
         let state = &mut *guard;
         let counters = &mut state.hooks[hook as usize];
         if state.feed.len() >= self.options.queue_bytes {
@@ -167,12 +172,12 @@ impl Inner {
     }
 
     pub(super) fn queued_bytes(&self) -> usize {
-        self.lock().feed.len()
+        lock(&self.state).feed.len()
     }
 
     pub(super) async fn query(&self, json: &[u8]) -> Option<Vec<u8>> {
         let receiver = {
-            let mut state = self.lock();
+            let mut state = lock(&self.state);
             let counters = &mut state.hooks[Hook::OnItemQueried as usize];
             counters.fed += 1;
             if !state.is_running || state.queries.len() >= MAX_QUERIES {
@@ -194,14 +199,14 @@ impl Inner {
         if let Ok(answer) = tokio::time::timeout(patience, receiver.1).await {
             return answer.ok().flatten();
         }
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.queries.remove(&receiver.0);
         state.queries_late += 1;
         None
     }
 
     pub(super) fn ask_jobs(&self, request: JobRequest) -> Option<oneshot::Receiver<JobsAnswer>> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if !state.is_running {
             return None;
         }
@@ -219,7 +224,7 @@ impl Inner {
 
     /// Waits until there is a script that may run. `false`: never again.
     pub(super) fn wait_for_scripts(&self) -> bool {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         while !state.is_stopping && !state.has_scripts() {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -228,13 +233,13 @@ impl Inner {
 
     /// Waits for this long, or until all is to end.
     pub(super) fn pause(&self, time: Duration) {
-        let state = self.lock();
+        let state = lock(&self.state);
         drop(self.changed.wait_timeout_while(state, time, |state| !state.is_stopping));
     }
 
     /// A host is there: what it is told first.
     pub(super) fn begin(&self) -> Vec<u8> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.is_running = true;
         state.sent = Default::default();
         state.report = Report::default();
@@ -250,9 +255,24 @@ impl Inner {
         std::mem::take(&mut state.control)
     }
 
+    /// The host that was begun is this process.
+    pub(super) fn runs_as(&self, process: u32) {
+        lock(&self.state).process = Some(process);
+    }
+
+    /// Looks what the host uses, as long as it can be seen.
+    pub(super) fn look(&self) {
+        let mut state = lock(&self.state);
+        if let Some(used) = state.process.and_then(Usage::of_process) {
+            state.cpu[1] = used.cpu;
+        }
+    }
+
     /// Waits for something to write.
-    pub(super) fn work(&self) -> Work {
-        let mut state = self.lock();
+    ///
+    /// `spare` is what was written last: its room is used again.
+    pub(super) fn work(&self, mut spare: Vec<u8>) -> Work {
+        let mut state = lock(&self.state);
         loop {
             if state.is_stopping {
                 return Work::Stop;
@@ -269,7 +289,12 @@ impl Inner {
             return Work::Bytes(Vec::new());
         }
         let mut bytes = std::mem::take(&mut state.control);
-        let feed = std::mem::take(&mut state.feed);
+        // What a burst took is given back.
+        spare.clear();
+        if spare.capacity() > SPARE {
+            spare = Vec::new();
+        }
+        let feed = std::mem::replace(&mut state.feed, spare);
         let queued = std::mem::take(&mut state.queued);
         for (sent, queued) in state.sent.iter_mut().zip(queued) {
             *sent += queued;
@@ -284,20 +309,24 @@ impl Inner {
 
     /// The pipe broke: whoever writes must know.
     pub(super) fn broke(&self) {
-        self.lock().is_running = false;
+        lock(&self.state).is_running = false;
         self.changed.notify_all();
     }
 
     /// The host ended; `settled` events of all hooks were done with, and `why` is a strike for the script that ran.
-    pub(super) fn ended(&self, settled: u64, culprit: Option<u32>, why: Option<&str>) {
-        let mut state = self.lock();
+    /// Says whether that script is disabled now, so that what ended the host is gone.
+    pub(super) fn ended(&self, settled: u64, culprit: Option<u32>, why: Option<&str>) -> bool {
+        let mut state = lock(&self.state);
         state.is_running = false;
+        state.process = None;
+        state.cpu = [state.cpu[0] + state.cpu[1], Duration::ZERO];
         let sent: u64 = state.sent.iter().sum();
         let lost = sent.saturating_sub(settled);
         for at in 0..HOOKS.len() {
             // Which hook's events were lost is not known; they came in this proportion.
             let share = (lost * state.sent[at]).checked_div(sent).unwrap_or_default();
             state.hooks[at].host_ended += share;
+            state.hooks[at].backlog_full += state.report.backlog_full[at];
         }
         state.queries.clear();
         state.jobs.clear();
@@ -309,13 +338,14 @@ impl Inner {
                 script.stats.state = ScriptState::Loading;
             }
         }
-        let Some(why) = why else { return };
+        let Some(why) = why else { return false };
         state.restarts += 1;
         drop(state);
-        match culprit {
-            Some(index) => self.strike(index, why),
-            None => self.line(0, &format!("the script host ended ({why}) and is started again")),
+        if let Some(index) = culprit {
+            return self.strike(index, why);
         }
+        self.line(0, &format!("the script host ended ({why}) and is started again"));
+        false
     }
 
     fn line(&self, script: u32, text: &str) {
@@ -323,11 +353,13 @@ impl Inner {
         (self.console)(Line { node, script, kind: LineKind::Error, text: text.to_owned() });
     }
 
-    /// A script used more than it may.
-    fn strike(&self, index: u32, why: &str) {
+    /// A script used more than it may. Says whether it is disabled for that.
+    fn strike(&self, index: u32, why: &str) -> bool {
         let limit = self.options.strikes;
-        let mut state = self.lock();
-        let Some(script) = state.scripts.get_mut(&index) else { return };
+        let mut state = lock(&self.state);
+        // What it did before word of its end reached it counts no more.
+        let script = state.scripts.get_mut(&index).filter(|one| one.stats.state != ScriptState::Disabled);
+        let Some(script) = script else { return false };
         script.stats.strikes += 1;
         let (strikes, title) = (script.stats.strikes, script.stats.title.clone());
         let is_out = strikes >= limit;
@@ -340,6 +372,7 @@ impl Inner {
         self.changed.notify_all();
         let then = if is_out { "; it is disabled until it is loaded anew" } else { "" };
         self.line(index, &format!("{title}: strike {strikes} of {limit}: {why}{then}"));
+        is_out
     }
 
     // === what the host says
@@ -350,7 +383,9 @@ impl Inner {
             FromScripts::Loaded { index, .. } => self.stands(index, ScriptState::Loaded, None),
             FromScripts::Refused { index, why, .. } => self.stands(index, ScriptState::Refused, Some(why)),
             FromScripts::Console(line) => (self.console)(line),
-            FromScripts::Strike { index, why } => self.strike(index, &why),
+            FromScripts::Strike { index, why } => {
+                self.strike(index, &why);
+            }
             FromScripts::Ask { id, request } => {
                 let answer = self.host.ask(request);
                 let inner = Arc::clone(self);
@@ -360,7 +395,7 @@ impl Inner {
                 });
             }
             FromScripts::JobsDone { id, result } => {
-                if let Some(sender) = self.lock().jobs.remove(&id) {
+                if let Some(sender) = lock(&self.state).jobs.remove(&id) {
                     // Who asked may have given up.
                     drop(sender.send(result));
                 }
@@ -371,13 +406,13 @@ impl Inner {
 
     /// A script's entry came back.
     pub(super) fn answered(&self, number: u64, entry: &[u8]) {
-        if let Some(sender) = self.lock().queries.remove(&number) {
+        if let Some(sender) = lock(&self.state).queries.remove(&number) {
             drop(sender.send((!entry.is_empty()).then(|| entry.to_vec())));
         }
     }
 
     fn stands(&self, index: u32, now: ScriptState, why: Option<String>) {
-        if let Some(script) = self.lock().scripts.get_mut(&index)
+        if let Some(script) = lock(&self.state).scripts.get_mut(&index)
             && script.stats.state != ScriptState::Disabled
         {
             (script.stats.state, script.stats.why) = (now, why);
@@ -385,7 +420,7 @@ impl Inner {
     }
 
     fn reported(&self, report: Report) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         for row in &report.scripts {
             if let Some(script) = state.scripts.get_mut(&row.index) {
                 script.stats.calls = script.before.calls + row.calls;
@@ -397,12 +432,21 @@ impl Inner {
     }
 
     pub(super) fn stats(&self) -> Stats {
-        let state = self.lock();
-        let hooks = HOOKS.iter().zip(&state.hooks).filter(|(_, stats)| **stats != HookStats::default());
+        self.look();
+        let state = lock(&self.state);
+        let used = state.process.and_then(Usage::of_process).unwrap_or_default();
+        let hooks = HOOKS.iter().enumerate().map(|(at, row)| {
+            let stats = &state.hooks[at];
+            let backlog_full = stats.backlog_full + state.report.backlog_full[at];
+            (row.name.to_owned(), HookStats { backlog_full, ..stats.clone() })
+        });
         Stats {
+            process: state.process,
+            rss_bytes: used.rss_bytes,
+            cpu_millis: (state.cpu[0] + state.cpu[1]).as_millis() as u64,
             is_running: state.is_running,
             restarts: state.restarts,
-            hooks: hooks.map(|(row, stats)| (row.name.to_owned(), stats.clone())).collect(),
+            hooks: hooks.filter(|(_, stats)| *stats != HookStats::default()).collect(),
             queries_late: state.queries_late,
             lines_dropped: state.lines_dropped + state.report.lines_dropped,
             scripts: state.scripts.values().map(|script| script.stats.clone()).collect(),

@@ -10,6 +10,12 @@ use serde::{Deserialize, Serialize};
 pub struct Stats {
     /// Whether the script host is there.
     pub is_running: bool,
+    /// Its process, while there is one.
+    pub process: Option<u32>,
+    /// Bytes of memory that it uses.
+    pub rss_bytes: u64,
+    /// CPU time that it used, and those before it: milliseconds.
+    pub cpu_millis: u64,
     /// How often it ended and was started again.
     pub restarts: u64,
     /// By the hook's name.
@@ -34,6 +40,9 @@ pub struct HookStats {
     pub queue_full: u64,
     /// Lost with a script host that ended.
     pub host_ended: u64,
+    /// Calls that were dropped because a script waited for something, or was slow, and its backlog was full; an event
+    /// that two scripts miss counts twice.
+    pub backlog_full: u64,
 }
 
 /// One script.

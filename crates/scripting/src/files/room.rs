@@ -1,7 +1,7 @@
 //! How much scripts may keep on disk.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -37,7 +37,7 @@ impl Room {
         bytes: u64,
         measure: impl FnOnce() -> Result<u64, FileError>,
     ) -> Result<(), FileError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = crate::lock(&self.state);
         let trusted = state.filter(|counted| {
             let fits = counted.used + bytes <= self.limit;
             counted.at.elapsed() < if fits { TRUSTED } else { AGAIN }

@@ -6,7 +6,7 @@ use std::{
     fmt::Display,
     future::Future,
     rc::Rc,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -20,9 +20,12 @@ use super::Helper;
 use crate::{
     About, Host, Options,
     engine::{Scope, Task, fiber},
-    json,
+    json, lazy, lock,
     wire::LineKind,
 };
+
+/// An item's text, and what it says.
+type Parsed = (Rc<[u8]>, Rc<Value>);
 
 /// A call of a helper by a script.
 ///
@@ -107,6 +110,24 @@ impl<'a> Call<'a> {
     pub fn json(&mut self, at: usize) -> JsResult<Value> {
         let value = self.value(at);
         self.to_json(&value)
+    }
+
+    /// As a record for KFL. An item that the script did nothing to yet is parsed once, however many queries it meets.
+    pub(crate) fn record(&mut self, at: usize) -> JsResult<Rc<Value>> {
+        let untouched = match self.value(at).as_object() {
+            Some(object) => lazy::untouched(&object, self.context)?,
+            None => None,
+        };
+        let Some(text) = untouched else { return self.json(at).map(Rc::new) };
+        let last = self.state::<Option<Parsed>>();
+        if let Some((of, record)) = &*last.borrow()
+            && Rc::ptr_eq(of, &text)
+        {
+            return Ok(Rc::clone(record));
+        }
+        let record = Rc::new(lazy::record(&text).map_err(|error| self.error(error))?);
+        *last.borrow_mut() = Some((text, Rc::clone(&record)));
+        Ok(record)
     }
 
     /// As a list of texts. `None` where it is `undefined` or `null`.
@@ -279,11 +300,11 @@ impl<'a> Call<'a> {
         shared.runtime.spawn(async move {
             let wake = wake;
             let result = future.await;
-            *fill.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+            *lock(&fill) = Some(result);
             drop(wake);
         });
         fiber::suspend();
-        let result = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let result = lock(&slot).take();
         match result {
             Some(result) => result.map_err(|error| self.error(error)),
             None => Err(self.error(format_args!("{} broke off", self.helper.name))),

@@ -43,7 +43,7 @@ pub(super) const HELPERS: &[Helper] = &[
         signature: "jobs.list(): string[]",
         doc: "The tags of this node's jobs.",
         call: |call| {
-            let rows = call.scope().shared.jobs.borrow().list("");
+            let rows = call.scope().shared.jobs.borrow().list();
             let tags: Vec<JsValue> = rows.iter().map(|row| JsString::from(row.tag.as_str()).into()).collect();
             Ok(JsArray::from_iter(tags, call.context()).into())
         },

@@ -32,7 +32,7 @@ fn matches(call: &mut Call<'_>) -> JsResult<JsValue> {
     if query.is_empty() {
         return Ok(true.into());
     }
-    let record = call.json(1)?;
-    let matched = call.scope().shared.matcher.borrow_mut().matches(Some(&query), &record, now);
+    let record = call.record(1)?;
+    let matched = call.scope().shared.matcher.borrow_mut().matches(Some(&query), &*record, now);
     matched.map(JsValue::from).map_err(|error| call.error(error))
 }

@@ -9,8 +9,8 @@ use boa_engine::{
 
 use super::scan::{self, Span};
 
-/// Sequences of keys that are remembered; objects with others are parsed.
-const MAX_SHAPES: usize = 64;
+/// Sequences of keys that are remembered at each depth; objects with others are parsed.
+const MAX_SHAPES: usize = 32;
 
 /// Keys of an object, in order.
 pub(crate) struct Keys(Vec<JsString>);
@@ -35,18 +35,26 @@ impl Keys {
 }
 
 struct Shape {
-    /// The keys' text, a zero byte behind each.
-    joined: Vec<u8>,
+    /// Each key as it is in the text, in its quotes.
+    quoted: Vec<Box<[u8]>>,
     keys: Rc<Keys>,
     prototype: JsObject,
+}
+
+impl Shape {
+    /// Whether its key at this place is the one that the text goes on with.
+    fn goes_on(&self, at: usize, text: &[u8]) -> Option<usize> {
+        let quoted = self.quoted.get(at)?;
+        text.starts_with(quoted).then_some(quoted.len())
+    }
 }
 
 /// What a script's lazy objects have in common. Dropped with the script, so nothing here holds on to its objects.
 #[derive(Default)]
 pub(crate) struct Shapes {
-    known: Vec<Shape>,
+    /// Those of entries, then those of the objects in them; the last used first.
+    known: [Vec<Shape>; 2],
     packet: Option<(Rc<Keys>, JsObject)>,
-    joined: Vec<u8>,
     spans: Vec<Span>,
 }
 
@@ -57,39 +65,18 @@ impl Shapes {
         &mut self,
         text: &[u8],
         at: Span,
+        depth: u8,
         context: &mut Context,
     ) -> Option<(Rc<Keys>, JsObject, Box<[Span]>)> {
-        self.joined.clear();
-        self.spans.clear();
-        let (joined, spans) = (&mut self.joined, &mut self.spans);
-        scan::members(text, at, |key, value| {
-            let key = scan::slice(text, key);
-            joined.extend_from_slice(key);
-            joined.push(0);
-            spans.push(value);
-            (!matches!(key.first(), None | Some(b'0'..=b'9' | b'_'))).then_some(())
-        })?;
-        let place = self.known.iter().position(|shape| shape.joined == self.joined);
-        let place = place.or_else(|| self.learn(context))?;
-        // What was seen last is likely to be seen next.
-        self.known.swap(place, place / 2);
-        let shape = &self.known[place / 2];
+        let known = self.known.get_mut(usize::from(depth))?;
+        let place = recognise(known, text, at, &mut self.spans);
+        let place = place.or_else(|| learn(known, text, at, &mut self.spans, context))?;
+        if place > 0 {
+            // What was seen last is likely to be seen next.
+            known[..=place].rotate_right(1);
+        }
+        let shape = known.first()?;
         Some((Rc::clone(&shape.keys), shape.prototype.clone(), self.spans.as_slice().into()))
-    }
-
-    fn learn(&mut self, context: &mut Context) -> Option<usize> {
-        if self.known.len() >= MAX_SHAPES || self.joined.contains(&b'\\') {
-            return None;
-        }
-        let text = str::from_utf8(&self.joined).ok()?;
-        let names: Vec<_> = text.split_terminator('\0').map(JsString::from).collect();
-        if names.iter().enumerate().any(|(at, name)| names[..at].contains(name)) {
-            return None;
-        }
-        let prototype = prototype(&names, context);
-        let joined = self.joined.clone();
-        self.known.push(Shape { joined, keys: Rc::new(Keys(names)), prototype });
-        Some(self.known.len() - 1)
     }
 
     /// Keys and prototype of packets.
@@ -102,6 +89,64 @@ impl Shapes {
         });
         (Rc::clone(keys), prototype.clone())
     }
+}
+
+/// The shape of an object whose keys are known, and its values' places. Each key is compared with the one that is expected
+/// there: of the shape that was last used, or of another that began likewise.
+fn recognise(known: &[Shape], text: &[u8], at: Span, spans: &mut Vec<Span>) -> Option<usize> {
+    spans.clear();
+    let (mut place, mut seen) = (0, 0);
+    let key = |at: usize| {
+        let rest = text.get(at..)?;
+        let len = known.get(place)?.goes_on(seen, rest).or_else(|| {
+            let begun = &known[place].quoted[..seen.min(known[place].quoted.len())];
+            let (other, len) = known.iter().enumerate().find_map(|(other, shape)| {
+                Some((other, shape.goes_on(seen, rest).filter(|_| shape.quoted.starts_with(begun))?))
+            })?;
+            place = other;
+            Some(len)
+        })?;
+        seen += 1;
+        Some(at + len)
+    };
+    scan::members(text, at, key, |value| spans.push(value))?;
+    let begun = known.get(place)?.quoted.get(..seen)?;
+    if begun.len() == known[place].quoted.len() {
+        return Some(place);
+    }
+    known.iter().position(|shape| shape.quoted == begun)
+}
+
+/// Makes a shape for an object that is like none before. Gives its place.
+fn learn(
+    known: &mut Vec<Shape>,
+    text: &[u8],
+    at: Span,
+    spans: &mut Vec<Span>,
+    context: &mut Context,
+) -> Option<usize> {
+    spans.clear();
+    let mut quoted: Vec<Box<[u8]>> = Vec::new();
+    let key = |at: usize| {
+        let end = scan::string(text, at)?;
+        let key = text.get(at..end)?;
+        let is_name = !matches!(key.get(1), None | Some(b'"' | b'0'..=b'9' | b'_')) && !key.contains(&b'\\');
+        quoted.push(key.into());
+        is_name.then_some(end)
+    };
+    scan::members(text, at, key, |value| spans.push(value))?;
+    if known.len() >= MAX_SHAPES {
+        return None;
+    }
+    let names =
+        quoted.iter().map(|key| str::from_utf8(key).ok().map(|key| JsString::from(key.trim_matches('"'))));
+    let names: Vec<_> = names.collect::<Option<_>>()?;
+    if names.iter().enumerate().any(|(at, name)| names[..at].contains(name)) {
+        return None;
+    }
+    let prototype = prototype(&names, context);
+    known.push(Shape { quoted, keys: Rc::new(Keys(names)), prototype });
+    Some(known.len() - 1)
 }
 
 /// An object whose getters convert the members of the objects that inherit from it.

@@ -18,6 +18,7 @@ use boa_engine::{
     property::PropertyDescriptor,
 };
 use boa_gc::{Finalize, Trace};
+use serde_json::{Map, Value};
 
 pub(crate) use keys::{Keys, Shapes};
 
@@ -80,7 +81,7 @@ pub(crate) fn packet(info: PacketInfo, plain: bool, context: &mut Context) -> Js
 fn object(text: &Rc<[u8]>, span: scan::Span, depth: u8, context: &mut Context) -> JsResult<Option<JsObject>> {
     let scope = Scope::of(context)?;
     let mut shapes = scope.shapes.borrow_mut();
-    let Some((keys, prototype, spans)) = shapes.scan(text, span, context) else { return Ok(None) };
+    let Some((keys, prototype, spans)) = shapes.scan(text, span, depth, context) else { return Ok(None) };
     let source = Source::Json { text: Rc::clone(text), spans, depth };
     Ok(Some(JsObject::from_proto_and_data(prototype, Lazy { keys, source })))
 }
@@ -163,6 +164,26 @@ fn packet_field(info: PacketInfo, at: usize, context: &mut Context) -> JsResult<
 /// Whether it is a lazy object that is not a plain one yet.
 pub(crate) fn is(object: &JsObject) -> bool {
     object.downcast_ref::<Lazy>().is_some_and(|lazy| !matches!(lazy.source, Source::Spent))
+}
+
+/// The text of an entry that nothing was read of or written to, so that its JSON is its text.
+pub(crate) fn untouched(object: &JsObject, context: &mut Context) -> JsResult<Option<Rc<[u8]>>> {
+    let text = match object.downcast_ref::<Lazy>().as_deref() {
+        Some(Lazy { source: Source::Json { text, depth: 0, .. }, .. }) => Rc::clone(text),
+        _ => return Ok(None),
+    };
+    Ok(object.own_property_keys(context)?.is_empty().then_some(text))
+}
+
+/// An entry as JavaScript sees it: a half that is missing is an empty object.
+pub(crate) fn record(text: &[u8]) -> serde_json::Result<Value> {
+    let mut record: Value = serde_json::from_slice(text)?;
+    for half in ["request", "response"] {
+        if let Some(half @ Value::Null) = record.get_mut(half) {
+            *half = Value::Object(Map::new());
+        }
+    }
+    Ok(record)
 }
 
 /// The members of a lazy object, in order: name, the value that is its own if there is one, its text otherwise.

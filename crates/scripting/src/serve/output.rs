@@ -3,12 +3,13 @@
 use std::{
     io::{self, Write},
     os::unix::net::UnixStream,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, PoisonError},
     time::Duration,
 };
 
 use crate::{
     engine::Output,
+    lock,
     wire::{FromScripts, Kind, begin, end, frame},
 };
 
@@ -34,12 +35,8 @@ impl Queue {
         Self { state: Mutex::default(), filled: Condvar::new(), drained: Condvar::new(), limit }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn send(&self, message: &FromScripts) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if state.is_broken {
             return;
         }
@@ -59,7 +56,7 @@ impl Queue {
     }
 
     fn queried(&self, number: u64, entry: Option<&[u8]>) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let mut body = number.to_le_bytes().to_vec();
         body.extend_from_slice(entry.unwrap_or_default());
         frame(&mut state.bytes, Kind::Query, &body);
@@ -69,13 +66,13 @@ impl Queue {
 
     /// Waits until all is written; not longer than this.
     pub(super) fn drain(&self, patience: Duration) {
-        let state = self.lock();
+        let state = lock(&self.state);
         let is_full = |state: &mut State| !state.is_broken && (state.is_writing || !state.bytes.is_empty());
         drop(self.drained.wait_timeout_while(state, patience, is_full));
     }
 
     fn take(&self) -> Vec<u8> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.is_writing = false;
         if state.bytes.is_empty() {
             self.drained.notify_all();
@@ -95,7 +92,7 @@ pub(super) fn write_to(mut socket: UnixStream, queue: Arc<Queue>) -> io::Result<
             let bytes = queue.take();
             if let Err(error) = socket.write_all(&bytes) {
                 tracing::debug!(%error, "The worker reads no more");
-                queue.lock().is_broken = true;
+                lock(&queue.state).is_broken = true;
                 queue.drained.notify_all();
                 return;
             }
@@ -117,6 +114,6 @@ impl Output for Pipe {
     }
 
     fn lines_dropped(&self) -> u64 {
-        self.0.lock().lines_dropped
+        lock(&self.0.state).lines_dropped
     }
 }

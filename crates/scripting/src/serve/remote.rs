@@ -2,14 +2,14 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::output::Queue;
-use crate::{Answer, Host, Request, wire::FromScripts};
+use crate::{Answer, Host, Request, lock, wire::FromScripts};
 
 /// Asks through the pipe. A script asks one thing at a time, so what is asked is bounded.
 pub(super) struct Remote {
@@ -30,7 +30,7 @@ impl Remote {
 
     /// The parent answered.
     pub(super) fn answer(&self, id: u64, result: Result<Value, String>) {
-        let waiting = self.asked.lock().unwrap_or_else(PoisonError::into_inner).waiting.remove(&id);
+        let waiting = lock(&self.asked).waiting.remove(&id);
         if let Some(waiting) = waiting {
             // Who asked may have gone.
             drop(waiting.send(result));
@@ -41,7 +41,7 @@ impl Remote {
 impl Host for Remote {
     fn ask(&self, request: Request) -> Answer {
         let (sender, receiver) = oneshot::channel();
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut asked = lock(&self.asked);
         asked.last += 1;
         let id = asked.last;
         asked.waiting.insert(id, sender);

@@ -7,6 +7,9 @@ pub const MAX_FRAME: usize = 64 << 20;
 
 const HEAD: usize = 5;
 
+/// Bytes that are read at a time: what a processor's cache still holds when it is worked on.
+const READ: usize = 1 << 16;
+
 /// What a frame holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -68,7 +71,7 @@ pub struct Frames<R> {
 impl<R: Read> Frames<R> {
     /// Reads from this pipe.
     pub fn new(pipe: R) -> Self {
-        Self { pipe, bytes: vec![0; 1 << 18], filled: 0 }
+        Self { pipe, bytes: vec![0; READ], filled: 0 }
     }
 
     /// Waits for frames: the bytes that hold them, and where in them each body lies. `None` at the pipe's end.
@@ -88,6 +91,11 @@ impl<R: Read> Frames<R> {
                 let whole = self.bytes[..used].to_vec();
                 self.bytes.copy_within(used..self.filled, 0);
                 self.filled -= used;
+                if self.bytes.len() > READ && wanted <= READ && self.filled < READ {
+                    // What one long frame took is not kept for ever.
+                    self.bytes.truncate(READ);
+                    self.bytes.shrink_to_fit();
+                }
                 return Ok(Some((whole, frames)));
             }
         }

@@ -13,10 +13,11 @@
 mod frame;
 mod packet;
 
+use api::messages::Job;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{About, Hooks, Options, Request};
+use crate::{About, HOOKS, Hooks, Options, Request};
 
 pub use frame::{FrameError, Frames, Kind, MAX_FRAME, begin, end, frame};
 pub use packet::PacketInfo;
@@ -127,7 +128,7 @@ pub enum FromScripts {
         /// The request's number.
         id: u64,
         /// The jobs as they are now; or a sentence why not.
-        result: Result<Vec<JobStatus>, String>,
+        result: Result<Vec<Job>, String>,
     },
     /// Counters, every second in which something happened.
     Report(Report),
@@ -193,38 +194,14 @@ pub enum JobRequest {
     Stop,
 }
 
-/// A job as it stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct JobStatus {
-    /// The node's name.
-    pub node: String,
-    /// The script's number.
-    pub script: u32,
-    /// The job's tag.
-    pub tag: String,
-    /// As it was written.
-    pub cron: String,
-    /// How often it runs at most; 0: without end.
-    pub limit: u64,
-    /// Runs that began.
-    pub runs: u64,
-    /// Runs that threw.
-    pub failed: u64,
-    /// `waiting`, `running`, `done` (its limit is reached), `stopped` (the scheduler is).
-    pub status: String,
-    /// Milliseconds since the Unix epoch.
-    pub last_run: Option<i64>,
-    /// Milliseconds since the Unix epoch.
-    pub next_run: Option<i64>,
-}
-
 /// What the host counted since it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Report {
     /// Entries and packets taken from the pipe.
     pub taken: u64,
+    /// Calls of each hook that the backlogs of scripts had no room for, in the order of [`HOOKS`].
+    pub backlog_full: [u64; HOOKS.len()],
     /// One row for each script.
     pub scripts: Vec<ScriptReport>,
     /// Console lines that nobody took in time.

@@ -14,7 +14,7 @@ pub(crate) mod packets;
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -23,12 +23,12 @@ use std::{
 
 use api::{
     Entry,
-    messages::{ConsoleLine, Env, Job, JobCommand, LineKind, Script, ScriptPhase, ScriptState},
+    messages::{ConsoleLine, Env, JobCommand, LineKind, Script, ScriptPhase, ScriptState},
 };
 use futures_util::future::join_all;
 use scripting::{
     About, Feeder, Hook, Launch, Options, ScriptStats, Stats,
-    wire::{JobRequest, JobStatus, Line, LineKind as WireKind},
+    wire::{JobRequest, Line, LineKind as WireKind},
 };
 use serde_json::Value;
 use tokio::{sync::mpsc, time};
@@ -38,7 +38,7 @@ pub(crate) use self::{
     host::WorkerHost,
     outbox::{Outbox, Place},
 };
-use crate::{NameHistory, Packets, batch::Batch};
+use crate::{NameHistory, Packets, batch::Batch, lock};
 
 /// How often it is looked how the scripts fare.
 const LOOK_PERIOD: Duration = Duration::from_millis(250);
@@ -118,7 +118,7 @@ impl Scripts {
 
     /// Runs these, and nothing else. What did not change goes on undisturbed.
     pub(crate) fn set(&self, scripts: Vec<Script>, env: Env) {
-        let mut present = self.lock();
+        let mut present = lock(&self.present);
         present.told = true;
         let Some(feeder) = &self.feeder else {
             if let Some(script) = scripts.first() {
@@ -212,7 +212,7 @@ impl Scripts {
 
     /// Whether scripts have settled: those that a hub named have run their top level, or were refused.
     fn are_ready(&self) -> bool {
-        let told = self.lock().told;
+        let told = lock(&self.present).told;
         let loading =
             |stats: Stats| stats.scripts.iter().any(|one| one.state == scripting::ScriptState::Loading);
         told && self.feeder.as_ref().is_none_or(|feeder| !loading(feeder.stats()))
@@ -240,10 +240,6 @@ impl Scripts {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Present> {
-        self.present.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     // === what there is to see
 
     /// As `/status` has it; null where no script can run.
@@ -267,6 +263,13 @@ impl Scripts {
         out.gauge("kubeshark_worker_scripts", "Scripts that are to run.").is(stats.scripts.len());
         out.gauge("kubeshark_worker_script_queue_bytes", "Bytes that wait for the script host.")
             .is(feeder.queued_bytes());
+        out.gauge("kubeshark_worker_script_host_rss_bytes", "Memory that the script host uses.")
+            .is(stats.rss_bytes);
+        out.counter(
+            "kubeshark_worker_script_host_cpu_seconds_total",
+            "CPU time that scripts used, with their host.",
+        )
+        .is(Duration::from_millis(stats.cpu_millis).as_secs_f64());
         out.counter("kubeshark_worker_script_restarts_total", "How often the script host was started again.")
             .is(stats.restarts);
         out.counter(
@@ -283,6 +286,7 @@ impl Scripts {
         for (hook, counts) in &stats.hooks {
             dropped.add(&[("hook", hook), ("reason", "queue full")], counts.queue_full);
             dropped.add(&[("hook", hook), ("reason", "script host ended")], counts.host_ended);
+            dropped.add(&[("hook", hook), ("reason", "script busy")], counts.backlog_full);
         }
         let of_scripts: [(&str, &str, Count); 4] = [
             ("kubeshark_worker_script_calls_total", "Calls of hooks, jobs and timers.", |one| one.calls),
@@ -331,7 +335,7 @@ async fn tend(scripts: Arc<Scripts>, mut commands: mpsc::Receiver<JobRequest>) {
         }
         jobs_due = now + JOBS_PERIOD;
         match feeder.jobs(request.unwrap_or(JobRequest::List)).await {
-            Ok(jobs) => scripts.outbox.jobs(jobs.into_iter().map(job).collect()),
+            Ok(jobs) => scripts.outbox.jobs(jobs),
             Err(why) => warn!(why, "Jobs are not known"),
         }
     }
@@ -351,20 +355,6 @@ fn state(stats: ScriptStats) -> ScriptState {
         calls: stats.calls,
         failed: stats.errors,
         dropped: stats.backlog_full,
-    }
-}
-
-fn job(status: JobStatus) -> Job {
-    Job {
-        tag: status.tag,
-        script: status.script,
-        cron: status.cron,
-        limit: status.limit,
-        runs: status.runs,
-        failed: status.failed,
-        status: status.status,
-        last_run: status.last_run,
-        next_run: status.next_run,
     }
 }
 

@@ -1,12 +1,11 @@
 //! What scripts have to say to a hub, until one takes it: bounded, and what does not fit is counted.
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::VecDeque, sync::Mutex};
 
 use api::messages::{ConsoleLine, FromWorker, Job, LineKind, ScriptState};
 use tokio::sync::watch;
+
+use crate::lock;
 
 /// Most bytes of console lines that are kept.
 const LINES_BYTES: usize = 1 << 20;
@@ -117,7 +116,7 @@ impl Outbox {
 
     /// What no hub took in time.
     pub(crate) fn dropped(&self) -> Dropped {
-        self.lock().dropped
+        lock(&self.inner).dropped
     }
 
     /// Tells whenever something was added.
@@ -127,12 +126,12 @@ impl Outbox {
 
     /// Where a hub that has just come begins: behind the lines that a hub took before.
     pub(crate) fn place(&self) -> Place {
-        Place { line: self.lock().taken, states: 0, jobs: 0 }
+        Place { line: lock(&self.inner).taken, states: 0, jobs: 0 }
     }
 
     /// The next messages for the hub at this place; none if it has everything.
     pub(crate) fn take(&self, place: &mut Place) -> Vec<FromWorker> {
-        let mut inner = self.lock();
+        let mut inner = lock(&self.inner);
         let mut messages: Vec<_> = inner.actions.drain(..).map(|(action, _)| action).collect();
         inner.actions_bytes = 0;
         if place.states != inner.states.0 {
@@ -161,13 +160,9 @@ impl Outbox {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
-        let done = change(&mut self.lock());
+        let done = change(&mut lock(&self.inner));
         self.news.send_modify(|changes| *changes += 1);
         done
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tracing::warn;
 
-use crate::StoreLimits;
+use crate::{StoreLimits, lock};
 
 /// Most entries that a reader takes at once: so long it holds the lock.
 const MAX_READ: usize = 256;
@@ -90,7 +90,7 @@ impl Store {
         let mut evicted = Vec::new();
         let mut first_of_files = None;
         let head = {
-            let mut inner = self.lock();
+            let mut inner = lock(&self.inner);
             for entry in entries {
                 let size = entry.size();
                 inner.bytes += size;
@@ -125,7 +125,7 @@ impl Store {
     pub(crate) fn expire(&self) {
         let Some(oldest) = Instant::now().checked_sub(self.limits.max_age) else { return };
         let mut evicted = Vec::new();
-        let mut inner = self.lock();
+        let mut inner = lock(&self.inner);
         while inner
             .entries
             .front()
@@ -139,7 +139,7 @@ impl Store {
 
     /// The next entries from number `from` on, a few at a time; none at the head.
     pub(crate) fn read(&self, from: u64) -> Read {
-        let inner = self.lock();
+        let inner = lock(&self.inner);
         let start = from.max(inner.first);
         let skip = (start - inner.first) as usize;
         let entries: Vec<_> = (start..)
@@ -167,12 +167,12 @@ impl Store {
 
     /// The number of the oldest entry held, or of the next one.
     pub(crate) fn first(&self) -> u64 {
-        self.lock().first
+        lock(&self.inner).first
     }
 
     /// Where a watcher that comes begins, and how many entries of files are gone that stood before.
     pub(crate) fn beginning(&self) -> (u64, u64) {
-        let inner = self.lock();
+        let inner = lock(&self.inner);
         (inner.first, inner.evicted_of_files)
     }
 
@@ -182,7 +182,7 @@ impl Store {
     }
 
     pub(crate) fn status(&self) -> StoreStatus {
-        let inner = self.lock();
+        let inner = lock(&self.inner);
         StoreStatus {
             entries: inner.entries.len() as u64,
             bytes: inner.bytes as u64,
@@ -190,10 +190,6 @@ impl Store {
             evicted_for_bytes: inner.evicted_for_bytes,
             evicted_for_age: inner.evicted_for_age,
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

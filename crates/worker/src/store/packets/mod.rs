@@ -34,7 +34,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
         mpsc::{self, sync_channel},
     },
@@ -50,7 +50,10 @@ use tracing::warn;
 
 pub use counters::PacketCounters;
 
-use crate::batch::{Batch, StreamKey};
+use crate::{
+    batch::{Batch, StreamKey},
+    lock,
+};
 
 use counters::{Tally, count};
 use export::Form;
@@ -268,7 +271,7 @@ impl Packets {
     /// programs tell the two apart by how they begin.
     pub fn snapshot(&self, what: What<'_>) -> Result<Snapshot, PacketsError> {
         self.flush()?;
-        let _one = self.0.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = lock(&self.0.snapshots);
         match what {
             What::All => {
                 let mut gathered = Gathered::default();
@@ -312,7 +315,7 @@ impl Packets {
     /// Writes what waits, removes the segments, and ends. Copies stay.
     pub fn close(&self) {
         self.0.queue.close();
-        let threads = std::mem::take(&mut *self.0.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let threads = std::mem::take(&mut *lock(&self.0.threads));
         // The copier ends with the last handle; only the writer is waited for.
         for thread in threads.into_iter().take(1) {
             drop(thread.join());

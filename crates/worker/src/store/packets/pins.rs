@@ -14,7 +14,7 @@ use std::{
     io,
     os::unix::fs::FileExt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
         mpsc::{Receiver, SyncSender, TrySendError},
     },
@@ -23,7 +23,7 @@ use std::{
 use scripting::files::{FileError, Files};
 use tracing::{info, warn};
 
-use crate::batch::StreamKey;
+use crate::{batch::StreamKey, lock};
 
 use super::{
     PacketsError,
@@ -96,7 +96,7 @@ impl Pinned {
         packets: Vec<(StreamKey, Location)>,
         mut visit: impl FnMut(StreamKey, Location),
     ) {
-        let streams = self.lock();
+        let streams = lock(&self.streams);
         for (stream, location) in packets {
             if streams.contains_key(&stream) {
                 visit(stream, location);
@@ -106,13 +106,13 @@ impl Pinned {
 
     /// Counts one more copy of the stream.
     pub(super) fn add(&self, stream: StreamKey) {
-        let mut streams = self.lock();
+        let mut streams = lock(&self.streams);
         *streams.entry(stream).or_default() += 1;
         self.len.store(streams.len(), Relaxed);
     }
 
     fn remove(&self, stream: StreamKey) {
-        let mut streams = self.lock();
+        let mut streams = lock(&self.streams);
         if let Some(copies) = streams.get_mut(&stream) {
             *copies -= 1;
             if *copies == 0 {
@@ -128,7 +128,7 @@ impl Pinned {
             return;
         }
         let ours: Vec<_> = {
-            let streams = self.lock();
+            let streams = lock(&self.streams);
             ended.iter().copied().filter(|stream| streams.contains_key(stream)).collect()
         };
         if !ours.is_empty() {
@@ -158,10 +158,6 @@ impl Pinned {
             }
             Order::Ended(_) => {}
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<StreamKey, u32>> {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

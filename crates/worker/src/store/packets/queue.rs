@@ -3,11 +3,14 @@
 use std::{
     collections::VecDeque,
     mem,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Condvar, Mutex, PoisonError},
     time::Duration,
 };
 
-use crate::batch::{Batch, Frames, KeptFrame};
+use crate::{
+    batch::{Batch, Frames, KeptFrame},
+    lock,
+};
 
 use super::writer::Writer;
 
@@ -53,7 +56,7 @@ impl Queue {
     pub(super) fn push(&self, source: u32, batch: &mut Batch, wait: bool) -> bool {
         let needed = weight(batch.frames());
         let full = |state: &mut State| !state.closed && state.bytes > 0 && state.bytes + needed > self.limit;
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if wait {
             state = self.room.wait_while(state, full).unwrap_or_else(PoisonError::into_inner);
         }
@@ -70,7 +73,7 @@ impl Queue {
 
     /// Asks the writer something; false if too much is asked already, or nobody answers any longer.
     pub(super) fn ask(&self, question: Question) -> bool {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if state.closed || state.questions >= QUESTIONS {
             return false;
         }
@@ -85,7 +88,7 @@ impl Queue {
         let idle = |state: &mut State| state.jobs.is_empty() && !state.closed;
         let (mut state, _) = self
             .filled
-            .wait_timeout_while(self.lock(), at_most, idle)
+            .wait_timeout_while(lock(&self.state), at_most, idle)
             .unwrap_or_else(PoisonError::into_inner);
         match state.jobs.pop_front() {
             Some(job) => {
@@ -101,7 +104,7 @@ impl Queue {
 
     /// The frames of a job were written.
     pub(super) fn done(&self, mut frames: Frames) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.bytes -= weight(&frames);
         if state.spare.len() < SPARE {
             frames.clear();
@@ -112,13 +115,9 @@ impl Queue {
 
     /// Takes nothing more; what is in it is still done.
     pub(super) fn close(&self) {
-        self.lock().closed = true;
+        lock(&self.state).closed = true;
         self.filled.notify_all();
         self.room.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

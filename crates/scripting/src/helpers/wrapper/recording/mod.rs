@@ -133,14 +133,14 @@ impl Recorder {
     }
 
     fn record(&mut self, call: &mut Call<'_>) -> JsResult<()> {
-        let record = call.json(0)?;
+        let record = call.record(0)?;
         let Some(stream) = record["stream"].as_str().map(str::to_owned) else {
             return Err(call.misses(0, "an item of onItemCaptured"));
         };
         let now = call.now_millis();
         for index in 0..self.parameters.queries.len() {
             let query = self.parameters.queries[index].clone();
-            let matched = call.scope().shared.matcher.borrow_mut().matches(Some(&query), &record, now);
+            let matched = call.scope().shared.matcher.borrow_mut().matches(Some(&query), &*record, now);
             let matched = matched.map_err(|error| call.error(format_args!("kflArr[{index}]: {error}")))?;
             if !matched || self.periods.get(&index).is_some_and(|period| period.streams.contains(&stream)) {
                 continue;

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Instant,
 };
 
@@ -17,6 +17,7 @@ use crate::{
         file::{blocking, remove},
         vendor,
     },
+    lock,
     wire::LineKind,
 };
 
@@ -95,7 +96,7 @@ impl Uploads {
 
     /// Tells what was done, and goes on with what waits.
     pub(super) fn tick(&mut self, call: &mut Call<'_>, parameters: &Parameters, home: &str) {
-        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let done = lock(&self.done).take();
         if let Some(done) = done {
             self.running = false;
             self.tell(call, parameters, done);
@@ -146,7 +147,7 @@ impl Uploads {
         // One thread for each recorder that uploads.
         let upload = runtime.spawn_blocking(move || {
             let done = here.block_on(job.run(packed));
-            *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
+            *lock(&place) = Some(done);
         });
         // A capture's time stands still meanwhile: it would be over before the upload is.
         if call.scope().shared.clock.is_capture() {
