@@ -74,6 +74,7 @@ fn worker(worker: &Worker) -> Value {
         "lastError": state.error,
         "node": identity.map(|identity| &identity.node),
         "received": worker.received.load(Relaxed),
+        "selfTest": state.tested.map(|tested| json!({ "id": tested.id, "sources": tested.sources })),
         "repeated": worker.repeated.load(Relaxed),
         "since": printed(state.since),
         "status": state.status,

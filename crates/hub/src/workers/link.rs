@@ -19,7 +19,7 @@ use tokio_tungstenite::{
 };
 use tracing::warn;
 
-use super::{Identity, Near, Worker};
+use super::{Identity, Near, SelfTest, Worker};
 use crate::{Limits, fanout::Fanout, queue::Fate, scripts::Scripts};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -215,6 +215,9 @@ impl Reader<'_> {
                     self.scripts.console.write(&self.node, &line);
                 }
             }
+            FromWorker::SelfTested { id, sources } => self.worker.said(|state| {
+                state.tested = Some(SelfTest { id, sources });
+            }),
             FromWorker::HubAction { action, object, .. } => self.scripts.action(&action, object),
             FromWorker::Hello { .. } => return Err(LinkError::NoHello("it said hello twice".into())),
         }

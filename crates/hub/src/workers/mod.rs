@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use api::messages::{Job, ScriptState, SubscriptionId, ToWorker};
+use api::messages::{Job, ScriptState, SubscriptionId, TestedSource, ToWorker};
 use tokio::{sync::Notify, time::sleep};
 use tracing::{debug, info, warn};
 
@@ -68,6 +68,16 @@ pub(crate) struct State {
     pub(crate) jobs: Vec<Job>,
     /// When it said that.
     pub(crate) said: Option<Instant>,
+    /// Whether it captures, as it last found out.
+    pub(crate) tested: Option<SelfTest>,
+}
+
+/// What a worker found out when it was asked to capture packets of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct SelfTest {
+    /// The number of the question.
+    pub(crate) id: u32,
+    pub(crate) sources: Vec<TestedSource>,
 }
 
 /// Who a worker says that it is.
@@ -117,6 +127,7 @@ impl Worker {
                 scripts: Vec::new(),
                 jobs: Vec::new(),
                 said: None,
+                tested: None,
             }),
             due: Mutex::new(None),
             commands: Mutex::default(),
