@@ -42,7 +42,7 @@ pub use lookup::Path;
 pub use matcher::Matcher;
 pub use nearest::nearest;
 pub use print::write_record;
-pub use record::{Lend, Lent, List, Record, Value, View};
+pub use record::{Lend, Lent, List, OrNull, Record, Value, View};
 #[doc(hidden)]
 pub use record::{ascending, place};
 pub use redact::{Altered, REDACTED};

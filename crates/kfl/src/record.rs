@@ -156,6 +156,41 @@ impl<'a, T: Record + 'a> Lend<'a> for View<T> {
     }
 }
 
+impl<'a, T: Record + 'a> Lend<'a> for Option<View<T>> {
+    #[inline]
+    fn value(self) -> Option<Value<'a>> {
+        self?.value()
+    }
+
+    #[expect(clippy::inline_always, reason = "measured, see the trait")]
+    #[inline(always)]
+    fn follow(self, way: Way<'_>, ask: &mut Ask<'_>) -> Answer {
+        match self {
+            Some(view) => view.follow(way, ask),
+            None => Answer::Missing,
+        }
+    }
+}
+
+/// A record made for the occasion, and null where there is nothing to make it of.
+pub struct OrNull<T>(pub Option<T>);
+
+impl<'a, T: Record + 'a> Lend<'a> for OrNull<T> {
+    #[inline]
+    fn value(self) -> Option<Value<'a>> {
+        self.0.map_or(Some(Value::Null), |made| View(made).value())
+    }
+
+    #[expect(clippy::inline_always, reason = "measured, see the trait")]
+    #[inline(always)]
+    fn follow(self, way: Way<'_>, ask: &mut Ask<'_>) -> Answer {
+        match self.0 {
+            Some(made) => View(made).follow(way, ask),
+            None => Value::Null.follow(way, ask),
+        }
+    }
+}
+
 /// A reference, or a value made for the occasion.
 pub enum Lent<'a, T: ?Sized> {
     /// Part of the host's own data.
@@ -210,8 +245,8 @@ impl List for &'static [&'static str] {
 
 /// Implements [`Record`] from one list of fields, so that what a filter finds and what is printed cannot differ.
 ///
-/// Keys stand in ascending order (checked when compiling). A field's expression is a [`Value`], an `Option<Value>` where
-/// the field may be absent, or a [`View`]. `json EXPRESSION` after the fields lends [`Record::json`].
+/// Keys stand in ascending order (checked when compiling). A field's expression is a [`Value`] or a [`View`], an `Option` of
+/// either where the field may be absent, or an [`OrNull`]. `json EXPRESSION` after the fields lends [`Record::json`].
 ///
 /// ```
 /// use kfl::{Record, Value};

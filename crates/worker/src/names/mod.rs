@@ -1,0 +1,378 @@
+//! Whose addresses were when: what hubs tell, and what entries are told of it.
+//!
+//! Each hub has a table of its own, so that what two of them know is never mixed; the one that was first told whole last is
+//! asked. When its hub leaves, another that is connected is asked instead; when all have left, the last stays, and
+//! `/status` says how old it is.
+//!
+//! Capture and pairing never wait for names. An entry waits after them, see [`waiting`].
+
+mod history;
+pub(crate) mod table;
+pub(crate) mod waiting;
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{
+        Mutex, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use api::{
+    Entry, Mechanism,
+    messages::{Identity, NameChange, NameKey, Port, Transport},
+};
+use serde_json::{Value, json};
+use web::Metrics;
+
+pub use history::{Name, NameHistory};
+use table::{Found, Table};
+
+use crate::{capture::wall_clock, lock};
+
+/// How many names a worker knows, and how long entries wait for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameLimits {
+    /// Addresses and ports that have names.
+    pub keys: usize,
+    /// Changes that are remembered of each.
+    pub changes: usize,
+    /// How long what is over is remembered.
+    pub remember: Duration,
+    /// Hubs whose names are kept apart.
+    pub hubs: usize,
+    /// How long an entry waits before it is named, so that the names of its time have come.
+    pub settle: Duration,
+    /// How long it waits where an end has no name, but an address such as pods have.
+    pub patience: Duration,
+    /// Bytes of entries that wait, per source.
+    pub waiting_bytes: usize,
+}
+
+/// A quarter of a million addresses and ports; one second, and three.
+impl Default for NameLimits {
+    fn default() -> Self {
+        Self {
+            keys: 262_144,
+            changes: 16,
+            remember: Duration::from_mins(1),
+            hubs: 4,
+            settle: Duration::from_secs(1),
+            patience: Duration::from_secs(3),
+            waiting_bytes: 64 << 20,
+        }
+    }
+}
+
+/// The names of a worker.
+pub(crate) struct Names {
+    limits: NameLimits,
+    hubs: RwLock<Hubs>,
+    /// Whether a hub ever told names.
+    told: AtomicBool,
+    counters: Counters,
+    /// When the table last changed; taken by whoever writes the history.
+    changed: Mutex<bool>,
+    /// The names as scripts find them.
+    pub(crate) history: NameHistory,
+}
+
+#[derive(Default)]
+struct Hubs {
+    hubs: Vec<Hub>,
+    /// Which of them is asked.
+    asked: usize,
+}
+
+/// What one start of a hub told.
+struct Hub {
+    epoch: u64,
+    /// The number of its next change; `None` after a gap, until it tells all of them again.
+    next: Option<u64>,
+    /// Connections to it.
+    links: usize,
+    table: Table,
+    heard: Instant,
+    /// The same by the clock of this node, in nanoseconds since the Unix epoch.
+    heard_at: i64,
+}
+
+#[derive(Default)]
+struct Counters {
+    named: AtomicU64,
+    shared: AtomicU64,
+    disputed: AtomicU64,
+    unknown: AtomicU64,
+    early: AtomicU64,
+    gaps: AtomicU64,
+    too_many_hubs: AtomicU64,
+}
+
+/// What a message of a hub says of names.
+pub(crate) struct News {
+    /// Which start of a hub.
+    pub(crate) epoch: u64,
+    /// The number of the first change.
+    pub(crate) from: u64,
+    /// Of whom the changes speak.
+    pub(crate) identities: Vec<Identity>,
+    /// What changed.
+    pub(crate) changes: Vec<NameChange>,
+    /// Whether it is all that the hub knows.
+    pub(crate) complete: bool,
+}
+
+impl Names {
+    pub(crate) fn new(limits: NameLimits, history: NameHistory) -> Self {
+        Self {
+            limits,
+            hubs: RwLock::default(),
+            told: AtomicBool::new(false),
+            counters: Counters::default(),
+            changed: Mutex::default(),
+            history,
+        }
+    }
+
+    /// Whether a hub ever told names: where none did, no entry waits for one.
+    pub(crate) fn are_told(&self) -> bool {
+        self.told.load(Ordering::Relaxed)
+    }
+
+    /// Takes what a hub says over a connection that spoke of `link` before, if it did; gives of which hub it speaks.
+    pub(crate) fn hear(&self, link: Option<u64>, news: &mut News) -> Option<u64> {
+        let now = wall_clock().0;
+        let mut hubs = self.hubs.write().unwrap_or_else(PoisonError::into_inner);
+        if link.is_some_and(|link| link != news.epoch) {
+            hubs.leave(link);
+        }
+        let is_new = link != Some(news.epoch);
+        let Some(index) = hubs.place(news, is_new, self.limits) else {
+            let counter = if news.complete { &self.counters.too_many_hubs } else { &self.counters.gaps };
+            counter.fetch_add(1, Ordering::Relaxed);
+            return link.filter(|link| *link == news.epoch);
+        };
+        let asked = hubs.asked == index;
+        let Some(hub) = hubs.hubs.get_mut(index) else { return None };
+        let identities = std::mem::take(&mut news.identities);
+        if news.complete {
+            hub.table.replace(identities, &news.changes, hub.heard_at);
+            hubs.asked = index;
+        } else if hub.next == Some(news.from) {
+            hub.table.change(identities, &news.changes);
+        } else {
+            hub.next = None;
+            self.counters.gaps.fetch_add(1, Ordering::Relaxed);
+            return Some(news.epoch);
+        }
+        if let Some(hub) = hubs.hubs.get_mut(index) {
+            hub.next = Some(news.from + news.changes.len() as u64);
+            (hub.heard, hub.heard_at) = (Instant::now(), now);
+            hub.table.forget(now);
+        }
+        if news.complete || (asked && !news.changes.is_empty()) {
+            *lock(&self.changed) = true;
+        }
+        self.told.store(true, Ordering::Relaxed);
+        Some(news.epoch)
+    }
+
+    /// A connection to that hub has ended.
+    pub(crate) fn leave(&self, link: Option<u64>) {
+        if self.hubs.write().unwrap_or_else(PoisonError::into_inner).leave(link) {
+            *lock(&self.changed) = true;
+        }
+    }
+
+    /// Whoever names entries; nothing while news is being taken, which is a moment.
+    pub(crate) fn namer(&self) -> Option<Namer<'_>> {
+        match self.hubs.try_read() {
+            Ok(hubs) => Some(Namer { hubs, counters: &self.counters }),
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => {
+                Some(Namer { hubs: poisoned.into_inner(), counters: &self.counters })
+            }
+            Err(std::sync::TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// The same, waiting for that moment.
+    pub(crate) fn patient_namer(&self) -> Namer<'_> {
+        let hubs = self.hubs.read().unwrap_or_else(PoisonError::into_inner);
+        Namer { hubs, counters: &self.counters }
+    }
+
+    /// Counts entries that did not wait as long as they should have.
+    pub(crate) fn named_early(&self, entries: u64) {
+        self.counters.early.fetch_add(entries, Ordering::Relaxed);
+    }
+
+    /// Puts the names into the history if they have changed since it was last asked; whether they had.
+    pub(crate) fn remember(&self) -> bool {
+        if !std::mem::take(&mut *lock(&self.changed)) {
+            return false;
+        }
+        let hubs = self.hubs.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(hub) = hubs.hubs.get(hubs.asked) else { return false };
+        let names: BTreeMap<String, Name> = hub
+            .table
+            .names()
+            .map(|(key, who)| {
+                let full_address = who.name().to_owned();
+                (written(key), Name { full_address, namespace: who.identity().namespace.clone() })
+            })
+            .collect();
+        drop(hubs);
+        let at = wall_clock().0.div_euclid(1_000_000_000);
+        self.history.changed(u64::try_from(at).unwrap_or_default(), names);
+        true
+    }
+
+    /// What is known, and how old it is.
+    pub(crate) fn json(&self) -> Value {
+        let hubs = self.hubs.read().unwrap_or_else(PoisonError::into_inner);
+        let asked = hubs.hubs.get(hubs.asked);
+        let rows: serde_json::Map<_, _> =
+            self.counters.rows().into_iter().map(|(row, count)| (row.to_owned(), count.into())).collect();
+        json!({
+            "ageSeconds": asked.map(|hub| hub.heard.elapsed().as_secs()),
+            "connected": asked.is_some_and(|hub| hub.links > 0),
+            "ends": rows,
+            "hubs": hubs.hubs.len(),
+            "keys": asked.map_or(0, |hub| hub.table.keys()),
+            "refused": asked.map_or(0, |hub| hub.table.refused()),
+        })
+    }
+
+    pub(crate) fn metrics(&self, out: &mut Metrics) {
+        let mut rows = out.counter("kubeshark_worker_names_total", "What became of the names of entries.");
+        for (row, count) in self.counters.rows() {
+            rows.add(&[("row", row)], count);
+        }
+        let hubs = self.hubs.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hub) = hubs.hubs.get(hubs.asked) {
+            out.gauge("kubeshark_worker_names_age_seconds", "Since a hub last spoke of names.")
+                .is(hub.heard.elapsed().as_secs());
+            out.gauge("kubeshark_worker_names", "Addresses and ports with names.")
+                .is(hub.table.keys() as u64);
+        }
+    }
+}
+
+impl Hubs {
+    /// The place of the hub that speaks; nothing where it must begin anew, or there is no room.
+    fn place(&mut self, news: &News, is_new: bool, limits: NameLimits) -> Option<usize> {
+        if let Some(index) = self.hubs.iter().position(|hub| hub.epoch == news.epoch) {
+            let hub = self.hubs.get_mut(index)?;
+            if is_new && !news.complete {
+                return None;
+            }
+            hub.links += usize::from(is_new);
+            return Some(index);
+        }
+        if !news.complete {
+            return None;
+        }
+        // What a hub told that is gone stays true of the past: whoever comes after it goes on with that.
+        if let Some(index) = self.hubs.iter().position(|hub| hub.links == 0) {
+            let hub = self.hubs.get_mut(index)?;
+            (hub.epoch, hub.links) = (news.epoch, 1);
+            return Some(index);
+        }
+        if self.hubs.len() >= limits.hubs {
+            return None;
+        }
+        let heard_at = i64::MIN;
+        let table = Table::new(limits);
+        self.hubs.push(Hub {
+            epoch: news.epoch,
+            next: None,
+            links: 1,
+            table,
+            heard: Instant::now(),
+            heard_at,
+        });
+        Some(self.hubs.len() - 1)
+    }
+
+    /// Whether another is asked now.
+    fn leave(&mut self, link: Option<u64>) -> bool {
+        let Some(index) = self.hubs.iter().position(|hub| Some(hub.epoch) == link) else { return false };
+        if let Some(hub) = self.hubs.get_mut(index) {
+            hub.links = hub.links.saturating_sub(1);
+            if hub.links > 0 {
+                return false;
+            }
+        }
+        // The last one that is left stays as it is.
+        let Some(other) = self.hubs.iter().position(|hub| hub.links > 0) else { return false };
+        let was_asked = self.asked == index;
+        let asked = self.hubs.get(if was_asked { other } else { self.asked }).map(|hub| hub.epoch);
+        self.hubs.remove(index);
+        self.asked = self.hubs.iter().position(|hub| Some(hub.epoch) == asked).unwrap_or_default();
+        was_asked
+    }
+}
+
+/// Names entries.
+pub(crate) struct Namer<'a> {
+    hubs: RwLockReadGuard<'a, Hubs>,
+    counters: &'a Counters,
+}
+
+impl Namer<'_> {
+    /// Names both ends of an entry by the time of its first packet; whether both have a name now.
+    pub(crate) fn name(&self, entry: &mut Entry) -> bool {
+        let at = entry.at.0;
+        let transport = if entry.stream.udp { Transport::Udp } else { Transport::Tcp };
+        let Some(hub) = self.hubs.hubs.get(self.hubs.asked) else { return false };
+        let mut all = true;
+        for end in [&mut entry.src, &mut entry.dst] {
+            let found = hub.table.find(end.ip, Port { transport, number: end.port }, at);
+            end.named = if let Found::Named(named) = found { Some(named) } else { None };
+            all &= end.named.is_some();
+        }
+        all
+    }
+
+    /// Counts the ends of an entry that will not be named again.
+    pub(crate) fn count(&self, entry: &Entry) {
+        let Some(hub) = self.hubs.hubs.get(self.hubs.asked) else { return };
+        let transport = if entry.stream.udp { Transport::Udp } else { Transport::Tcp };
+        for end in [&entry.src, &entry.dst] {
+            let counter = match &end.named {
+                Some(named) if named.by == Mechanism::Shared => &self.counters.shared,
+                Some(_) => &self.counters.named,
+                None => match hub.table.find(end.ip, Port { transport, number: end.port }, entry.at.0) {
+                    Found::Disputed => &self.counters.disputed,
+                    _ => &self.counters.unknown,
+                },
+            };
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Counters {
+    fn rows(&self) -> [(&'static str, u64); 7] {
+        [
+            ("named", &self.named),
+            ("shared", &self.shared),
+            ("disputed", &self.disputed),
+            ("unknown", &self.unknown),
+            ("early", &self.early),
+            ("gaps", &self.gaps),
+            ("tooManyHubs", &self.too_many_hubs),
+        ]
+        .map(|(row, counter)| (row, counter.load(Ordering::Relaxed)))
+    }
+}
+
+/// `10.96.0.10`, or `10.96.0.10:53`.
+fn written(key: NameKey) -> String {
+    match key.port {
+        None => key.ip.to_string(),
+        Some(port) => SocketAddr::new(key.ip, port.number).to_string(),
+    }
+}
