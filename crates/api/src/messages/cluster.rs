@@ -10,7 +10,8 @@ use crate::UnixNanos;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NameChange {
-    /// From then on, until the next change of the same key.
+    /// From then on, until the next change of the same key. A whole second means some time within it: until it is over,
+    /// what was before may still be true.
     pub at: UnixNanos,
     /// What.
     pub key: NameKey,

@@ -122,7 +122,7 @@ pub enum ToWorker {
         /// Differs from start to start of a hub.
         epoch: u64,
         /// The number of the first change: one more than the last of the message before. After a gap, or from another
-        /// hub, wait for a `complete` one.
+        /// hub, wait for a `complete` one, whose changes are numbered as if they had come last.
         from: u64,
         /// Whom the changes speak of.
         identities: Vec<Identity>,
