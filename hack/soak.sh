@@ -19,6 +19,7 @@ kernel    KUBESHARK_SEEDS (5,000) random streams and datagrams more, as a socket
 damaged   long conversations over KUBESHARK_SEEDS (5,000) bad networks: nothing is made up
 loss      the traffic of real servers over KUBESHARK_SEEDS (100) bad networks: nothing is made up, no loss is silent
 ledger    our captures after KUBESHARK_SEEDS (30) bad networks, as capinfos and tshark count them
+reuse     KUBESHARK_REUSES (200) times an address goes from one pod to the next: nobody is named wrongly
 mixes     generated traffic for SOAK_SECONDS (300): every transaction, for any number of threads, in 150 MiB
 '
 
@@ -47,6 +48,10 @@ kernel() { seeds 5000 && tests kubeshark-tests kernel; }
 damaged() { seeds 5000 && tests kubeshark-tests damaged; }
 loss() { seeds 100 && tests kubeshark-cli loss; }
 ledger() { seeds 30 && tests kubeshark-tests ledger; }
+reuse() {
+    export KUBESHARK_REUSES=${KUBESHARK_REUSES:-200}
+    tests kubeshark-cli names one_had
+}
 mixes() { SOAK_SECONDS=${SOAK_SECONDS:-300} hack/soak/mixes.sh; }
 
 names() { awk 'NF { print $1 }' <<<"$PARTS"; }

@@ -1,8 +1,8 @@
 //! Pods on one node: network namespaces with an address each, and a web server.
 
 use std::{
-    io::{Read, Write},
-    net::TcpListener,
+    io::{ErrorKind, Read, Write},
+    net::{TcpListener, TcpStream},
     process::Command,
     sync::{
         Arc,
@@ -44,9 +44,11 @@ impl Pod {
             listener.set_nonblocking(true).expect("a socket");
             listening.send(()).expect("a node");
             while !theirs.load(Ordering::Relaxed) {
-                match listener.accept() {
-                    Ok((stream, _)) => answer(stream, &counted),
-                    Err(_) => thread::sleep(Duration::from_millis(1)),
+                if let Ok((stream, _)) = listener.accept() {
+                    let (over, counted) = (Arc::clone(&theirs), Arc::clone(&counted));
+                    thread::spawn(move || answer(stream, &over, &counted));
+                } else {
+                    thread::sleep(Duration::from_millis(1));
                 }
             }
         });
@@ -66,17 +68,39 @@ impl Pod {
     }
 }
 
-/// Answers one request, and closes.
-fn answer(mut stream: std::net::TcpStream, hooks: &AtomicU64) {
+/// Answers requests until the other end closes, or the pod ends.
+fn answer(mut stream: TcpStream, over: &AtomicBool, hooks: &AtomicU64) {
     stream.set_nonblocking(false).expect("a socket");
-    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a socket");
-    let mut request = [0; 65_536];
-    // Who goes away again has asked for nothing.
-    let read = stream.read(&mut request).unwrap_or(0);
-    let is_hook = request[..read].starts_with(b"POST /hook");
-    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
-    if stream.write_all(answer).is_ok() && is_hook {
-        hooks.fetch_add(1, Ordering::Relaxed);
+    stream.set_read_timeout(Some(Duration::from_millis(50))).expect("a socket");
+    let (mut request, mut filled) = (vec![0; 65_536], 0);
+    while !over.load(Ordering::Relaxed) {
+        match stream.read(&mut request[filled..]) {
+            Ok(0) => return,
+            Ok(read) => filled += read,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => continue,
+            Err(_) => return,
+        }
+        let text = String::from_utf8_lossy(&request[..filled]).into_owned();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.to_lowercase().split_once("content-length: ").map_or(0, |(_, rest)| {
+            rest.lines().next().and_then(|length| length.parse().ok()).unwrap_or_default()
+        });
+        if body.len() < length {
+            continue;
+        }
+        let closes = head.contains("Connection: close");
+        let close = if closes { "Connection: close\r\n" } else { "" };
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{close}\r\nok");
+        let is_hook = head.starts_with("POST /hook");
+        // Whoever goes away meanwhile needs no answer.
+        if stream.write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+        hooks.fetch_add(u64::from(is_hook), Ordering::Relaxed);
+        if closes {
+            return;
+        }
+        filled = 0;
     }
 }
 

@@ -12,7 +12,7 @@ pub(crate) mod waiting;
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Mutex, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -45,7 +45,8 @@ pub struct NameLimits {
     pub hubs: usize,
     /// How long an entry waits before it is named, so that the names of its time have come.
     pub settle: Duration,
-    /// How long it waits where an end has no name, but an address such as pods have.
+    /// How long it waits where an end has no name but an address such as pods have, or one of somebody who was just
+    /// ending.
     pub patience: Duration,
     /// Bytes of entries that wait, per source.
     pub waiting_bytes: usize,
@@ -56,7 +57,7 @@ impl Default for NameLimits {
     fn default() -> Self {
         Self {
             keys: 262_144,
-            changes: 16,
+            changes: 64,
             remember: Duration::from_mins(1),
             hubs: 4,
             settle: Duration::from_secs(1),
@@ -177,6 +178,15 @@ impl Names {
         }
         self.told.store(true, Ordering::Relaxed);
         Some(news.epoch)
+    }
+
+    /// The hub that speaks of names over this connection has said something else: so its names are as new as that.
+    pub(crate) fn still(&self, link: Option<u64>) {
+        let mut hubs = self.hubs.write().unwrap_or_else(PoisonError::into_inner);
+        let hub = hubs.hubs.iter_mut().find(|hub| Some(hub.epoch) == link);
+        if let Some(hub) = hub.filter(|hub| hub.next.is_some()) {
+            (hub.heard, hub.heard_at) = (Instant::now(), wall_clock().0);
+        }
     }
 
     /// A connection to that hub has ended.
@@ -322,18 +332,27 @@ pub(crate) struct Namer<'a> {
 }
 
 impl Namer<'_> {
-    /// Names both ends of an entry by the time of its first packet; whether both have a name now.
+    /// Names both ends of an entry by the time of its first packet. Whether nothing is to be expected any more: news may
+    /// still come of an end that has no name but an address such as pods have, and of who had it next.
     pub(crate) fn name(&self, entry: &mut Entry) -> bool {
         let at = entry.at.0;
         let transport = if entry.stream.udp { Transport::Udp } else { Transport::Tcp };
-        let Some(hub) = self.hubs.hubs.get(self.hubs.asked) else { return false };
-        let mut all = true;
+        let Some(hub) = self.hubs.hubs.get(self.hubs.asked) else { return true };
+        let mut settled = true;
         for end in [&mut entry.src, &mut entry.dst] {
             let found = hub.table.find(end.ip, Port { transport, number: end.port }, at);
-            end.named = if let Found::Named(named) = found { Some(named) } else { None };
-            all &= end.named.is_some();
+            settled &= match found {
+                Found::Named(named, ending) => {
+                    end.named = Some(named);
+                    !ending
+                }
+                Found::Disputed | Found::Unknown => {
+                    end.named = None;
+                    !is_private(end.ip)
+                }
+            };
         }
-        all
+        settled
     }
 
     /// Counts the ends of an entry that will not be named again.
@@ -351,6 +370,15 @@ impl Namer<'_> {
             };
             counter.fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+/// Whether an address is such as pods and services have: one that is not routed over the Internet (RFC 1918, RFC 4193,
+/// RFC 6598), nor is this machine's own.
+fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_private() || (ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64),
+        IpAddr::V6(ip) => ip.is_unique_local(),
     }
 }
 
@@ -464,6 +492,22 @@ mod tests {
         assert_eq!((bench.name(), bench.0.json()["hubs"].clone()), ("e".into(), 1.into()));
         bench.0.leave(Some(99));
         assert_eq!(bench.name(), "e");
+    }
+
+    #[test]
+    fn addresses_of_pods_are_private() {
+        for (ip, expected) in [
+            ("10.0.0.2", true),
+            ("::ffff:192.168.0.1", true),
+            ("100.64.0.1", true),
+            ("100.128.0.1", false),
+            ("93.184.216.34", false),
+            ("127.0.0.1", false),
+            ("fd00::1", true),
+            ("2001:db8::1", false),
+        ] {
+            assert_eq!(is_private(ip.parse().unwrap()), expected, "{ip}");
+        }
     }
 
     #[test]

@@ -21,15 +21,19 @@ use api::Entry;
 use super::{OwnEnds, Targeting};
 use crate::lock;
 
-/// How often sockets are looked for.
+/// How often sockets are looked for. A connection that is opened and closed in between is not known for ours; whoever
+/// takes uploads keeps connections open for much longer.
 const PERIOD: Duration = Duration::from_millis(100);
+
+/// The same while a script host runs, which may upload.
+const SCRIPTS_PERIOD: Duration = Duration::from_millis(20);
 
 /// How long an end stays ours after its socket was closed: its last packets may still be on their way, and its entries
 /// wait for names.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// How often a socket is looked for that has no connection yet: it may be of another kind.
-const TRIES: u8 = 20;
+const TRIES: u8 = 50;
 
 /// One end of a connection.
 type End = (IpAddr, u16);
@@ -49,12 +53,14 @@ impl Own {
     pub(crate) fn watch(&self, targeting: &Targeting, over: &AtomicBool) {
         let (mut sockets, mut ends) = (Sockets::default(), Ends::default());
         while !over.load(Ordering::Relaxed) {
-            if ends.see(sockets.look(), Instant::now()) {
+            let processes = processes();
+            let has_scripts = processes.len() > 1;
+            if ends.see(sockets.look(&processes), Instant::now()) {
                 let known = Arc::new(OwnEnds::new(ends.0.keys().copied().collect()));
                 *lock(&self.0) = Arc::clone(&known);
                 targeting.own(&known);
             }
-            thread::sleep(PERIOD);
+            thread::sleep(if has_scripts { SCRIPTS_PERIOD } else { PERIOD });
         }
     }
 }
@@ -91,8 +97,8 @@ enum Socket {
 
 impl Sockets {
     /// The ends of all connections. What cannot be read is taken to have none: processes end while they are looked at.
-    fn look(&mut self) -> impl Iterator<Item = End> {
-        let present: HashSet<u64> = processes().iter().flat_map(|process| inodes(process)).collect();
+    fn look(&mut self, processes: &[String]) -> impl Iterator<Item = End> {
+        let present: HashSet<u64> = processes.iter().flat_map(|process| inodes(process)).collect();
         self.known.retain(|inode, _| present.contains(inode));
         let sought: HashSet<u64> = present
             .into_iter()
@@ -235,11 +241,11 @@ mod tests {
         let (accepted, _) = listener.accept().unwrap();
         let end = |socket: &TcpStream| socket.local_addr().map(|end| (end.ip(), end.port())).unwrap();
         let mut sockets = Sockets::default();
-        let found: HashSet<End> = sockets.look().collect();
+        let found: HashSet<End> = sockets.look(&processes()).collect();
         assert!(found.contains(&end(&ours)) && found.contains(&end(&accepted)), "{found:?}");
         let gone = end(&ours);
         drop(ours);
-        assert!(!sockets.look().any(|end| end == gone));
+        assert!(!sockets.look(&processes()).any(|end| end == gone));
     }
 
     #[test]

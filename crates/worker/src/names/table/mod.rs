@@ -63,8 +63,9 @@ enum Owner<'a> {
 /// What the table says of an end of a transaction.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// Whose it was.
-    Named(Named),
+    /// Whose it was; and whether that one is known to have had it for less than another second, after which nobody is
+    /// known yet: its successor may have had it already.
+    Named(Named, bool),
     /// One of several had it just then.
     Disputed,
     /// Nobody is known to have had it.
@@ -86,7 +87,7 @@ impl Table {
         self.refused
     }
 
-    /// Takes changes: those of one key in the order in which they were learnt.
+    /// Takes changes. Of one key and one time, the one that comes last is right.
     pub(crate) fn change(&mut self, identities: Vec<Identity>, changes: &[NameChange]) {
         let identities = shared(identities);
         for change in changes {
@@ -144,7 +145,8 @@ impl Table {
     pub(crate) fn find(&self, ip: IpAddr, port: Port, at: i64) -> Found {
         let Some(address) = self.addresses.get(&ip.to_canonical()) else { return Found::Unknown };
         let by_port = address.ports.get(&port).map_or(Owner::Nobody, |history| history.at(at));
-        let named = |who: &Arc<Somebody>, by| Found::Named(Named { who: Arc::clone(who), by });
+        let ending = address.whole.ends_within_a_second(at);
+        let named = |who: &Arc<Somebody>, by| Found::Named(Named { who: Arc::clone(who), by }, ending);
         match (address.whole.at(at), by_port) {
             (Owner::Disputed, _) => Found::Disputed,
             (Owner::Of(who), Owner::Of(better)) if shares(who, better) => named(better, Mechanism::IpAndPort),
@@ -258,43 +260,39 @@ impl History {
         owner
     }
 
+    /// Whether whoever has it ends within a second, and no other follows.
+    fn ends_within_a_second(&self, at: i64) -> bool {
+        let past = self.0.partition_point(|change| change.at <= at);
+        let mut next = self.0.iter().skip(past);
+        next.next().is_some_and(|end| end.who.is_none() && end.at.saturating_sub(at) <= SECOND)
+            && next.next().is_none()
+    }
+
     /// Who has it at last.
     fn last(&self) -> Option<&Arc<Somebody>> {
         self.0.last()?.who.as_ref()
     }
 
-    /// Adds a change in its place; of equal times the one that was learnt later counts later. To hear it again changes
-    /// nothing, and what was changed of an object since the same time replaces what was known of it.
+    /// Puts a change in its place. There is never more than one at a time: the one that was learnt last is right.
     fn insert(&mut self, at: i64, who: Option<Arc<Somebody>>) {
-        let first = self.0.partition_point(|change| change.at < at);
-        let end = self.0.partition_point(|change| change.at <= at);
-        let same = |change: &Change| match (&change.who, &who) {
-            (None, None) => true,
-            (Some(one), Some(other)) => one.is(other),
-            _ => false,
-        };
-        let equal = self.0.get_mut(first..end).unwrap_or_default();
-        if let Some(change) = equal.iter_mut().find(|change| same(change)) {
-            change.who = who;
-        } else {
-            self.0.insert(end, Change { at, who });
+        let place = self.0.partition_point(|change| change.at < at);
+        match self.0.get_mut(place).filter(|change| change.at == at) {
+            Some(change) => change.who = who,
+            None => self.0.insert(place, Change { at, who }),
         }
     }
 
     /// From the first of these on, they are what happened.
-    fn splice(&mut self, mut changes: Vec<Change>) {
-        changes.sort_by_key(|change| change.at);
-        if let Some(first) = changes.first() {
-            self.0.retain(|change| change.at < first.at);
-            self.0.append(&mut changes);
-        }
+    fn splice(&mut self, changes: Vec<Change>) {
+        let first = changes.iter().map(|change| change.at).min().unwrap_or(i64::MAX);
+        self.0.retain(|change| change.at < first);
+        changes.into_iter().for_each(|change| self.insert(change.at, change.who));
     }
 
     /// Nobody has it from then on, if somebody had it last.
     fn end(&mut self, at: i64) {
         if let Some(last) = self.0.last().filter(|last| last.who.is_some()) {
-            let at = at.max(last.at);
-            self.0.push(Change { at, who: None });
+            self.insert(at.max(last.at.saturating_add(1)), None);
         }
     }
 

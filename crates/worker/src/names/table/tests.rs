@@ -74,7 +74,7 @@ fn table(changes: &[(f64, &str, &str)]) -> Table {
 /// `web.shop by ip`; `?` where it is disputed, `-` where nobody is known.
 fn found(table: &Table, ip: &str, number: u16, at: i64) -> String {
     match table.find(ip.parse().unwrap(), Port { number, ..TCP_80 }, at) {
-        Found::Named(Named { who, by }) => {
+        Found::Named(Named { who, by }, _) => {
             let by = match by {
                 Mechanism::Ip => "ip",
                 Mechanism::IpAndPort => "port",
@@ -123,8 +123,9 @@ fn an_address_is_whose_it_was_at_the_time() {
         (&[(1.0, IP, "a"), (6.0, IP, "-")], &[(6.999, "a by ip"), (7.0, "-")]),
         // A whole second, then a moment within it that is known: what went before is over.
         (&[(1.0, IP, "a"), (6.0, IP, "-"), (6.5, IP, "b")], &[(6.4, "a by ip"), (6.5, "b by ip")]),
-        // It began and ended in one second.
-        (&[(6.0, IP, "a"), (6.0, IP, "-")], &[(6.5, "a by ip"), (7.0, "-")]),
+        // Of the same time what is told last is right.
+        (&[(6.0, IP, "a"), (6.0, IP, "-")], &[(6.5, "-"), (7.0, "-")]),
+        (&[(1.0, IP, "a"), (6.0, IP, "b"), (6.0, IP, "a")], &[(6.5, "a by ip"), (7.0, "a by ip")]),
         // The same pod, of which something was changed; one of the same name that came later.
         (&[(1.0, IP, "a"), (6.0, IP, "a")], &[(6.5, "a by ip")]),
         (&[(1.0, IP, "a"), (6.0, IP, "a'")], &[(5.5, "a by ip"), (6.5, "?"), (7.0, "a' by ip")]),
@@ -165,6 +166,21 @@ fn a_port_speaks_within_the_life_of_its_address() {
             assert_eq!(found(&table, "10.0.0.1", *port, nanos(3.5)), *expected, "{changes:?} port {port}");
         }
     }
+}
+
+#[test]
+fn the_last_second_is_told() {
+    let ending = |changes: &[(f64, &str, &str)], at| {
+        let found = table(changes).find([10, 0, 0, 1].into(), TCP_80, nanos(at));
+        matches!(found, Found::Named(_, true))
+    };
+    const IP: &str = "10.0.0.1";
+    let ended = [(1.5, IP, "a"), (5.5, IP, "-")];
+    for (at, expected) in [(4.4, false), (4.5, true), (5.4, true), (5.5, false)] {
+        assert_eq!(ending(&ended, at), expected, "{at}");
+    }
+    let followed = [ended[0], ended[1], (5.75, IP, "b")];
+    assert!(!ending(&followed, 5.4), "who came then is known");
 }
 
 #[test]

@@ -212,7 +212,10 @@ impl Link {
                 let mut news = News { epoch, from, identities, changes, complete };
                 self.epoch = self.served.names.hear(self.epoch, &mut news);
             }
-            Ok(ToWorker::Targets { targets }) => self.served.targeting.set(targets),
+            Ok(ToWorker::Targets { targets }) => {
+                self.served.names.still(self.epoch);
+                self.served.targeting.set(targets);
+            }
             Ok(ToWorker::SelfTest { id }) => self.self_test(id),
             Err(error) => debug!(%error, "A hub said something that is not understood"),
         }
