@@ -285,14 +285,15 @@ async fn expire(store: Arc<Store>) {
     }
 }
 
-/// How often changed names are written where scripts find them.
+/// How often changed names are written where scripts find them, at most; where that takes long, a twentieth of the time.
 const REMEMBER: Duration = Duration::from_secs(3);
 
 /// Writes changed names, for ever.
 async fn remember(names: Arc<Names>, packets: Option<Packets>) {
-    let mut period = time::interval(REMEMBER);
+    let mut pause = REMEMBER;
     loop {
-        period.tick().await;
+        time::sleep(pause).await;
+        let began = Instant::now();
         let (names, packets) = (Arc::clone(&names), packets.clone());
         let write = move || {
             if names.remember() {
@@ -302,6 +303,7 @@ async fn remember(names: Arc<Names>, packets: Option<Packets>) {
         if tokio::task::spawn_blocking(write).await.is_err() {
             warn!("The history of names was not written");
         }
+        pause = REMEMBER.max(20 * began.elapsed());
     }
 }
 

@@ -74,7 +74,7 @@ pub(crate) struct Names {
     /// Whether a hub ever told names.
     told: AtomicBool,
     counters: Counters,
-    /// When the table last changed; taken by whoever writes the history.
+    /// Whether names have changed since they were last put into the history.
     changed: Mutex<bool>,
     /// The names as scripts find them.
     pub(crate) history: NameHistory,
@@ -98,7 +98,12 @@ struct Hub {
     heard: Instant,
     /// The same by the clock of this node, in nanoseconds since the Unix epoch.
     heard_at: i64,
+    /// When what is long over was last forgotten.
+    forgot: Instant,
 }
+
+/// How often what is long over is forgotten: all keys are looked at.
+const FORGET: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
 struct Counters {
@@ -171,7 +176,10 @@ impl Names {
         if let Some(hub) = hubs.hubs.get_mut(index) {
             hub.next = Some(news.from + news.changes.len() as u64);
             (hub.heard, hub.heard_at) = (Instant::now(), now);
-            hub.table.forget(now);
+            if news.complete || hub.forgot.elapsed() > FORGET {
+                hub.table.forget(now);
+                hub.forgot = Instant::now();
+            }
         }
         if news.complete || (asked && !news.changes.is_empty()) {
             *lock(&self.changed) = true;
@@ -294,15 +302,9 @@ impl Hubs {
             return None;
         }
         let heard_at = i64::MIN;
-        let table = Table::new(limits);
-        self.hubs.push(Hub {
-            epoch: news.epoch,
-            next: None,
-            links: 1,
-            table,
-            heard: Instant::now(),
-            heard_at,
-        });
+        let (table, heard) = (Table::new(limits), Instant::now());
+        let epoch = news.epoch;
+        self.hubs.push(Hub { epoch, next: None, links: 1, table, heard, heard_at, forgot: heard });
         Some(self.hubs.len() - 1)
     }
 
