@@ -20,6 +20,7 @@ damaged   long conversations over KUBESHARK_SEEDS (5,000) bad networks: nothing 
 loss      the traffic of real servers over KUBESHARK_SEEDS (100) bad networks: nothing is made up, no loss is silent
 ledger    our captures after KUBESHARK_SEEDS (30) bad networks, as capinfos and tshark count them
 scripts   hostile scripts, failing uploads, one that hangs for KUBESHARK_HANG_SECONDS (60): nothing is lost; what scripts cost
+reuse     KUBESHARK_REUSES (200) times an address goes from one pod to the next: nobody is named wrongly
 mixes     generated traffic for SOAK_SECONDS (300): every transaction, for any number of threads, in 150 MiB
 '
 
@@ -52,6 +53,10 @@ scripts() {
     export KUBESHARK_HANG_SECONDS=${KUBESHARK_HANG_SECONDS:-60} KUBESHARK_SERVERS=$SERVERS
     tests kubeshark-cli faults --test-threads 1 && cargo bench -p kubeshark-cli --bench cost &&
         cargo bench -p kubeshark-scripting --bench scripts
+}
+reuse() {
+    export KUBESHARK_REUSES=${KUBESHARK_REUSES:-200}
+    tests kubeshark-cli names one_had
 }
 mixes() { SOAK_SECONDS=${SOAK_SECONDS:-300} hack/soak/mixes.sh; }
 

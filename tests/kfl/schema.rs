@@ -1,10 +1,14 @@
 //! The list of fields that ships with crate `api` is what the entries of all golden captures can have.
 
-use std::{collections::BTreeSet, env, fs};
+use std::{collections::BTreeSet, env, fs, sync::Arc};
 
+use api::{
+    Mechanism, Named, Somebody,
+    messages::{Identity, IdentityKind, Owner, PodRef},
+};
 use kfl::Schema;
 
-/// Not in any capture yet: what stands there once a worker knows names.
+/// No capture has names: those of a cluster are added here.
 const HEADER: &str = "\
 # Every path of an entry; made by tests/kfl/schema.rs from the golden captures (UPDATE_GOLDEN=1), not by hand.
 # `*` is any name, `[]` the items of a list, and of what stands before a `?` nobody knows yet what lies below.
@@ -18,12 +22,38 @@ fn the_list_of_fields_is_that_of_the_entries() {
             Schema::learn(&mut paths, &entry);
         }
     }
+    named(&mut paths);
     let learnt = paths.iter().fold(HEADER.to_owned(), |text, path| text + path + "\n");
     let file = support::root().join("crates/api/src/fields.txt");
     if env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(&file, &learnt).unwrap();
     }
     assert_eq!(fs::read_to_string(file).unwrap(), learnt, "UPDATE_GOLDEN=1 rewrites it");
+}
+
+/// Learns the ends of entries in a cluster.
+fn named(paths: &mut BTreeSet<String>) {
+    let pod = PodRef {
+        name: "front-0".into(),
+        uid: "1".into(),
+        labels: [("app".to_owned(), "front".to_owned())].into(),
+        owner: Some(Owner { kind: "StatefulSet".into(), name: "front".into() }),
+        node: "node-1".into(),
+        host_network: false,
+    };
+    let identity = Identity {
+        kind: IdentityKind::Pod,
+        name: "front-0".into(),
+        namespace: "shop".into(),
+        pod: Some(pod),
+        service: Some("front".into()),
+        endpoint_slice: Some("front-x".into()),
+    };
+    let named = Named { who: Arc::new(Somebody::new(identity)), by: Mechanism::Shared };
+    let mut entry = super::entries("demo").remove(0);
+    entry.src.named = Some(named.clone());
+    entry.dst.named = Some(named);
+    Schema::learn(paths, &entry);
 }
 
 #[test]
@@ -56,6 +86,9 @@ fn a_field_that_no_entry_has_is_told_with_its_nearest_neighbour() {
         "http and response.status == 500",
         "request.headers[\"X-Any\"] == \"a\"",
         "src.pod.metadata.name == \"x\"",
+        "dst.pod.metadata.labels[\"app\"] == \"x\" and src.pod.spec.nodeName == \"x\" and dst.ambiguous",
+        "dst.service.metadata.name == \"x\" and dst.endpointSlice.metadata.namespace == \"x\"",
+        "src.workload.kind == \"x\" and src.node.name == \"x\" and src.resolutionMechanism == \"ip\"",
         "request.questions[0].name == \"x\"",
         "request.questions.*.name == \"x\"",
         "src..name == \"x\"",

@@ -205,6 +205,7 @@ fn limits_are_documented_as_they_are() {
         ("dissect::Limits", format!("{:?}", dissect::Limits::default())),
         ("worker::StoreLimits", format!("{:?}", worker::StoreLimits::default())),
         ("worker::PacketLimits", format!("{:?}", worker::PacketLimits::default())),
+        ("worker::NameLimits", format!("{:?}", worker::NameLimits::default())),
         ("scripting::Options", format!("{:?}", scripting::Options::default())),
         ("hub::Limits", format!("{:?}", hub::Limits::default())),
     ] {

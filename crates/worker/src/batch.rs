@@ -3,10 +3,15 @@
 use std::{
     mem,
     ops::Range,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use flow::{Decoder, Frame, Ordinal, Packet, SHARDS, Share, Timestamp};
+
+use crate::targets::{Gate, Rules, Verdict, Wanted};
 
 /// A batch is handed over when it holds so many packets…
 pub(crate) const MAX_PACKETS: usize = 1024;
@@ -173,6 +178,13 @@ impl Batch {
         self.frames.kept.len() as u32 - 1
     }
 
+    /// Gives back the frame that was kept last.
+    fn let_go(&mut self) {
+        if let Some(last) = self.frames.kept.pop() {
+            self.frames.arena.truncate(last.bytes.start);
+        }
+    }
+
     /// Says whose a kept frame is.
     pub(crate) fn own(&self, frame: u32, owner: StreamKey) {
         if let Some(kept) = self.frames.kept.get(frame as usize) {
@@ -219,6 +231,30 @@ pub(crate) struct Filler {
     highest: Timestamp,
     next_tick: Timestamp,
     keep_frames: bool,
+    passage: Option<Passage>,
+}
+
+/// What a live source lets through.
+struct Passage {
+    gate: Arc<Gate>,
+    rules: Arc<Rules>,
+    /// What cannot be told to belong to a target is not kept: the kernel lets too much through.
+    strict: bool,
+    own: u64,
+    not_targeted: u64,
+}
+
+impl Passage {
+    /// Whether a packet is looked at.
+    fn admits(&mut self, packet: &Packet<'_>) -> bool {
+        match self.rules.verdict(packet) {
+            Verdict::Keep => return true,
+            Verdict::Own => self.own += 1,
+            Verdict::NotTargeted => self.not_targeted += 1,
+            Verdict::Test => self.gate.see(),
+        }
+        false
+    }
 }
 
 const SECOND: i64 = 1_000_000_000;
@@ -227,14 +263,38 @@ impl Filler {
     /// `keep_frames`: batches hold whole frames beside the packets.
     pub(crate) fn new(limits: &flow::Limits, keep_frames: bool) -> Self {
         let never = Timestamp(i64::MIN);
-        Self { decoder: Decoder::new(limits), highest: never, next_tick: never, keep_frames }
+        let decoder = Decoder::new(limits);
+        Self { decoder, highest: never, next_tick: never, keep_frames, passage: None }
+    }
+
+    /// From now on packets are looked at by these rules. `coarse`: the kernel lets through what they refuse.
+    pub(crate) fn follow(&mut self, gate: &Arc<Gate>, rules: Arc<Rules>, coarse: bool) {
+        let strict = coarse || *rules.wanted == Wanted::Nothing;
+        let (own, not_targeted) = self.refused();
+        self.passage = Some(Passage { gate: Arc::clone(gate), rules, strict, own, not_targeted });
+    }
+
+    /// How many packets were our own, and how many of no target.
+    pub(crate) fn refused(&self) -> (u64, u64) {
+        self.passage.as_ref().map_or((0, 0), |passage| (passage.own, passage.not_targeted))
     }
 
     /// Decodes a frame into the batch.
     pub(crate) fn frame(&mut self, frame: &Frame<'_>, batch: &mut Batch) {
         self.advance(frame.ordinal, frame.at, batch);
         let kept = self.keep_frames.then(|| (batch.keep(frame), frame.bytes));
-        let Some(packet) = self.decoder.decode(frame) else { return };
+        let Some(packet) = self.decoder.decode(frame) else {
+            if kept.is_some() && self.passage.as_ref().is_some_and(|passage| passage.strict) {
+                batch.let_go();
+            }
+            return;
+        };
+        if self.passage.as_mut().is_some_and(|passage| !passage.admits(&packet)) {
+            if kept.is_some() {
+                batch.let_go();
+            }
+            return;
+        }
         batch.push(&packet, kept);
         if let Some((index, _)) = kept {
             let others = self.decoder.parts().iter().filter(|&&part| part != frame.ordinal);

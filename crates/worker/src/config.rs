@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::{Input, PacketLimits};
+use crate::{Input, NameLimits, PacketLimits};
 
 /// Where workers listen unless told otherwise.
 pub const DEFAULT_PORT: u16 = 30001;
@@ -21,7 +21,8 @@ pub struct SourceConfig {
     pub buffer_bytes: u32,
     /// A BPF filter.
     pub filter: Option<String>,
-    /// Addresses of our own servers, whose traffic an interface leaves out: watching it would make more of it.
+    /// Addresses of our own servers, whose traffic an interface leaves out already in the kernel: watching it would make
+    /// more of it. The other connections of the process are left out as they are found.
     pub leave_out: Vec<SocketAddr>,
 }
 
@@ -29,20 +30,6 @@ impl SourceConfig {
     /// A source with the usual settings: whole frames (GRO joins up to 256 KiB), a ring of 32 MiB, no filter.
     pub fn new(input: Input) -> Self {
         Self { input, snaplen: 262_144, buffer_bytes: 32 << 20, filter: None, leave_out: Vec::new() }
-    }
-
-    /// The filter, if any, and the rules of what an interface leaves out.
-    pub(crate) fn whole_filter(&self) -> Option<String> {
-        if !matches!(self.input, Input::Interface(_)) {
-            return self.filter.clone();
-        }
-        let rules = self.leave_out.iter().map(|address| match (address.ip(), address.port()) {
-            // Whoever listens everywhere has no address of its own.
-            (ip, port) if ip.is_unspecified() => format!("not tcp port {port}"),
-            (ip, port) => format!("not (host {ip} and tcp port {port})"),
-        });
-        let all: Vec<_> = self.filter.iter().map(|filter| format!("({filter})")).chain(rules).collect();
-        (!all.is_empty()).then(|| all.join(" and "))
     }
 }
 
@@ -82,6 +69,10 @@ pub struct Config {
     /// Whom it becomes, in user and group, once its sources are open and before it looks at a packet: whoever starts it
     /// is root then. `None` goes on as it is.
     pub user: Option<u32>,
+    /// Nothing is captured live until a hub has said what is to be.
+    pub await_targets: bool,
+    /// The bounds of names.
+    pub names: NameLimits,
     /// The bounds of decoding, flow tables and dissectors.
     pub limits: Limits,
 }
@@ -105,6 +96,8 @@ impl Config {
             allowed_hosts: Vec::new(),
             own: Vec::new(),
             user: None,
+            await_targets: false,
+            names: NameLimits::default(),
             limits: Limits::default(),
         }
     }
@@ -133,34 +126,4 @@ pub struct Limits {
     pub flow: flow::Limits,
     /// Of each flow's dissection.
     pub dissect: dissect::Limits,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn own_servers_are_left_out() {
-        let filter = |input, filter: Option<&str>, own: &[&str]| {
-            let leave_out = own.iter().map(|address| address.parse().unwrap()).collect();
-            SourceConfig { filter: filter.map(Into::into), leave_out, ..SourceConfig::new(input) }
-                .whole_filter()
-        };
-        let live = || Input::Interface("any".into());
-        for (input, typed, own, expected) in [
-            (
-                live(),
-                Some("udp or tcp"),
-                &["10.1.2.3:8899", "[::1]:1"][..],
-                Some(
-                    "(udp or tcp) and not (host 10.1.2.3 and tcp port 8899) and not (host ::1 and tcp port 1)",
-                ),
-            ),
-            (live(), None, &["0.0.0.0:30001", "[::]:2"], Some("not tcp port 30001 and not tcp port 2")),
-            (live(), None, &[], None),
-            (Input::Stdin, Some("udp or tcp"), &["0.0.0.0:30001"], Some("udp or tcp")),
-        ] {
-            assert_eq!(filter(input, typed, own).as_deref(), expected);
-        }
-    }
 }

@@ -119,6 +119,7 @@ pub fn dissect(
             &config.stop,
             ordinal,
             false,
+            &Arc::default(),
         ) {
             Ok(source) => source,
             Err(error) => return (report, Err(DissectError::Capture(error))),

@@ -23,8 +23,15 @@ pub fn entries(input: Input, limits: &Limits) -> Result<Vec<Entry>, CaptureError
         worker: format!("127.0.0.1:{}", crate::DEFAULT_PORT).into(),
     });
     let stop = Arc::new(AtomicBool::new(false));
-    let source =
-        source::open(&SourceConfig::new(input), &limits.flow, &Position::default(), &stop, 0, false)?;
+    let source = source::open(
+        &SourceConfig::new(input),
+        &limits.flow,
+        &Position::default(),
+        &stop,
+        0,
+        false,
+        &Arc::default(),
+    )?;
     let mut entries = Vec::new();
     let (_, stopped) =
         rounds::run(node, limits, source, &Whole, Keep(&mut entries), &mut Counting::default(), 1);

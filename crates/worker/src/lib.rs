@@ -26,6 +26,7 @@ mod status;
 mod store;
 mod streams;
 mod tap;
+mod targets;
 mod worker;
 
 pub use capture::{CaptureError, CaptureStats, Input, Place};
@@ -33,7 +34,7 @@ pub use config::{Config, DEFAULT_PORT, DEFAULT_SCRIPT_BYTES, Limits, SourceConfi
 pub use dissect::{DissectConfig, DissectError, Output, Progress, Report, dissect};
 pub use entries::entries;
 pub use ledger::Ledger;
-pub use names::{Name, NameHistory};
+pub use names::{Name, NameHistory, NameLimits};
 pub use privileges::forbid_escalation;
 pub use replay::{Backstage, Seen, replay};
 pub use store::packets::{

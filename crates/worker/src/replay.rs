@@ -69,7 +69,15 @@ pub fn replay(
     seen: &mut (dyn FnMut(Seen) -> bool + Send),
 ) -> Result<(), CaptureError> {
     let stop = Arc::new(AtomicBool::new(false));
-    let source = source::open(&SourceConfig::new(input), &limits.flow, &Position::default(), &stop, 0, true)?;
+    let source = source::open(
+        &SourceConfig::new(input),
+        &limits.flow,
+        &Position::default(),
+        &stop,
+        0,
+        true,
+        &Arc::default(),
+    )?;
     let sink = backstage.packets.sink(0, true);
     let mut player = Player { sink, batches: VecDeque::new(), seen, wanted: true };
     let (_, stopped) =

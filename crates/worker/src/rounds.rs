@@ -89,6 +89,9 @@ pub(crate) trait Consume<T>: Send {
 
     /// A round is over: nothing else runs.
     fn round(&mut self, account: &dyn Account) -> io::Result<()>;
+
+    /// It was the last round.
+    fn end(&mut self) {}
 }
 
 /// Gives streams their numbers.
@@ -212,6 +215,7 @@ where
         over.store(true, Ordering::Release);
         start.wait();
     });
+    lock(&engine.consumer).end();
     (engine.ledger(), lock(&engine.stopped).take())
 }
 

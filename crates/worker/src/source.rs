@@ -5,6 +5,7 @@
 //! own, because a read from it can block while entries wait to be shown.
 
 use std::{
+    net::SocketAddr,
     path::Path,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
@@ -20,17 +21,23 @@ use flow::{DecodeCounters, Frame, Ordinal, Share};
 use crate::{
     CaptureError, CaptureStats, Input, SourceConfig,
     batch::{Batch, Filler},
-    capture::{CaptureFile, FileFilter, LiveCapture, LiveOptions, PacketSource, Position, wall_clock},
+    capture::{
+        CaptureFile, FileFilter, LiveCapture, LiveOptions, NotSet, PacketSource, Position, wall_clock,
+    },
     lock,
     overload::Gauge,
     rounds::BatchSource,
+    targets::{
+        Gate, Kernel,
+        filter::{self, MAX_TERMS, Program},
+    },
 };
 
 /// An idle source gives way so often, so that what was read before is shown.
 const IDLE: Duration = Duration::from_millis(20);
 
 /// Opens what `config` names; its first frame follows `ordinal`. `stop` ends it early, as if it had no more packets.
-/// `keep_frames`: its batches hold whole frames.
+/// `keep_frames`: its batches hold whole frames. `gate`: what an interface lets through; a file lets through all.
 pub(crate) fn open(
     config: &SourceConfig,
     limits: &flow::Limits,
@@ -38,6 +45,7 @@ pub(crate) fn open(
     stop: &Arc<AtomicBool>,
     ordinal: Ordinal,
     keep_frames: bool,
+    gate: &Arc<Gate>,
 ) -> Result<Box<dyn BatchSource>, CaptureError> {
     let filler = Filler::new(limits, keep_frames);
     let stop = Arc::clone(stop);
@@ -63,11 +71,14 @@ pub(crate) fn open(
                 snaplen: config.snaplen,
                 buffer_bytes: config.buffer_bytes,
                 filter: config.filter.clone(),
-                whole_filter: config.whole_filter(),
             };
             let (capture, gauge) =
                 (LiveCapture::open(name, &options)?, Gauge::new(name, config.buffer_bytes));
-            Box::new(Live { capture, filler, ordinal, stop, gauge })
+            let (typed, leave_out) = (config.filter.clone(), config.leave_out.clone());
+            let passage = Passage { gate: Arc::clone(gate), version: None, program: None, typed, leave_out };
+            let mut live = Live { capture, filler, ordinal, stop, gauge, passage };
+            live.follow();
+            Box::new(live)
         }
     })
 }
@@ -173,10 +184,27 @@ struct Live {
     ordinal: Ordinal,
     stop: Arc<AtomicBool>,
     gauge: Gauge,
+    passage: Passage,
+}
+
+/// What an interface lets through, and what the kernel knows of it.
+struct Passage {
+    gate: Arc<Gate>,
+    /// The version of the rules that are followed.
+    version: Option<u64>,
+    /// What the kernel follows.
+    program: Option<Program>,
+    /// The filter that the user typed.
+    typed: Option<String>,
+    /// Our own servers.
+    leave_out: Vec<SocketAddr>,
 }
 
 impl BatchSource for Live {
     fn fill(&mut self, batch: &mut Batch) -> Result<(), CaptureError> {
+        if self.passage.version != Some(self.passage.gate.version()) {
+            self.follow();
+        }
         if self.stop.load(Ordering::Relaxed) {
             self.filler.end(self.ordinal + 1, batch);
             return Ok(());
@@ -193,7 +221,9 @@ impl BatchSource for Live {
     }
 
     fn account(&mut self) -> (CaptureStats, DecodeCounters) {
-        (self.capture.full_stats(), self.filler.decoder.counters().clone())
+        let (own, not_targeted) = self.filler.refused();
+        let stats = CaptureStats { own, not_targeted, ..self.capture.full_stats() };
+        (stats, self.filler.decoder.counters().clone())
     }
 
     fn packets(&self) -> u64 {
@@ -206,6 +236,48 @@ impl BatchSource for Live {
 }
 
 impl Live {
+    /// Follows the present rules: exactly from the next packet on, and in the kernel as far as its limits go.
+    fn follow(&mut self) {
+        let Passage { gate, typed, leave_out, .. } = &self.passage;
+        let version = gate.version();
+        let rules = gate.rules();
+        let mut terms = MAX_TERMS;
+        let (kernel, program) = loop {
+            let filter = filter::of(typed.as_deref(), leave_out, &rules, terms);
+            let before = gate.kernel();
+            if before.error.is_none() && self.passage.program.as_ref() == Some(&filter.program) {
+                let kernel = Kernel { coarse: filter.coarse, ..before };
+                gate.followed(version, kernel.clone());
+                break (kernel, filter.program);
+            }
+            let set = match self.capture.set_filter(&filter.program) {
+                Err(NotSet::TooLong) if terms > 0 => {
+                    terms /= 2;
+                    continue;
+                }
+                Ok(instructions) => Ok(instructions),
+                Err(NotSet::TooLong) => Err("the kernel takes no filter so long".to_owned()),
+                Err(NotSet::Failed(error)) => Err(error),
+            };
+            let text = match &filter.program {
+                Program::All => None,
+                Program::Nothing => Some("nothing".to_owned()),
+                Program::Text(text) => Some(text.clone()),
+            };
+            let kernel = match set {
+                Ok(instructions) => {
+                    Kernel { filter: text, coarse: filter.coarse, instructions, ..Kernel::default() }
+                }
+                // What was in force before stays, and the rules are kept all the same.
+                Err(error) => Kernel { coarse: true, error: Some(error), ..before },
+            };
+            gate.followed(version, kernel.clone());
+            break (kernel, filter.program);
+        };
+        self.filler.follow(gate, rules, kernel.coarse);
+        (self.passage.version, self.passage.program) = (Some(version), Some(program));
+    }
+
     fn read(&mut self, batch: &mut Batch) -> Result<(), CaptureError> {
         let mut waited = false;
         while !batch.is_full() {

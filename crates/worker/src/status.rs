@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
     sync::{Arc, Mutex},
     time::Instant,
 };
@@ -10,15 +11,25 @@ use api::Node;
 use serde_json::{Value, json};
 use web::{Metrics, Readiness};
 
-use crate::{Ledger, Packets, PacketsStatus, lock, scripts::Scripts, store::Store};
+use crate::{
+    Ledger, Packets, PacketsStatus, lock,
+    names::Names,
+    scripts::Scripts,
+    store::Store,
+    targets::{Gate, Targeting},
+};
 
 /// One source, as `/status` has it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SourceStatus {
     /// What is read.
     pub(crate) name: String,
-    /// What of it is left out on purpose, as a BPF filter.
-    pub(crate) filter: Option<String>,
+    /// What of it is let through.
+    pub(crate) gate: Arc<Gate>,
+    /// Packets that the interface had passed when the capture began.
+    interface_before: Option<u64>,
+    /// Entries of our own connections, which were found to be such only then.
+    pub(crate) own_entries: u64,
     /// Whether it is an interface.
     pub(crate) live: bool,
     /// What was counted so far.
@@ -33,6 +44,20 @@ pub(crate) struct SourceStatus {
     pub(crate) error: Option<String>,
 }
 
+impl SourceStatus {
+    /// One of which nothing was read yet.
+    pub(crate) fn new(name: String, live: bool, gate: Arc<Gate>) -> Self {
+        let interface_before = if live { interface_packets(&name) } else { None };
+        Self { name, live, gate, interface_before, ..Self::default() }
+    }
+}
+
+/// What the worker knows of its cluster.
+pub(crate) struct Cluster {
+    pub(crate) names: Arc<Names>,
+    pub(crate) targeting: Arc<Targeting>,
+}
+
 /// Written by the capture threads, read by handlers; the lock is held for a copy only.
 pub(crate) struct Status {
     pub(crate) node: Arc<Node>,
@@ -42,6 +67,7 @@ pub(crate) struct Status {
     store: Arc<Store>,
     packets: Option<Packets>,
     scripts: Arc<Scripts>,
+    cluster: Cluster,
     sources: Mutex<Vec<SourceStatus>>,
     entries: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -53,6 +79,7 @@ impl Status {
         store: Arc<Store>,
         packets: Option<Packets>,
         scripts: Arc<Scripts>,
+        cluster: Cluster,
         sources: Vec<SourceStatus>,
     ) -> Self {
         Self {
@@ -62,6 +89,7 @@ impl Status {
             store,
             packets,
             scripts,
+            cluster,
             sources: Mutex::new(sources),
             entries: Mutex::default(),
         }
@@ -95,11 +123,13 @@ impl Status {
             "boot": self.boot,
             "entries": *lock(&self.entries),
             "ledger": self.ledger().json(),
+            "names": self.cluster.names.json(),
             "node": &*self.node.name,
             "packets": self.packets.as_ref().map(Packets::status),
             "scripts": self.scripts.json(),
             "sources": sources,
             "store": self.store.status(),
+            "targets": self.cluster.targeting.json(),
             "uptimeSeconds": self.started.elapsed().as_secs(),
             "version": env!("CARGO_PKG_VERSION"),
             "worker": &*self.node.worker,
@@ -148,6 +178,7 @@ impl Status {
         .with(&[("limit", "bytes")], store.evicted_for_bytes)
         .with(&[("limit", "age")], store.evicted_for_age);
         self.scripts.metrics(out);
+        self.cluster.names.metrics(out);
     }
 }
 
@@ -156,13 +187,45 @@ fn share(source: &SourceStatus) -> f64 {
     f64::from(source.shedding.parts()) / 64.0
 }
 
+/// Packets that an interface has received and sent since it is there, of `any` those of all (`proc_net_dev(5)`).
+fn interface_packets(name: &str) -> Option<u64> {
+    let table = fs::read_to_string("/proc/self/net/dev").ok()?;
+    packets_of(&table, name)
+}
+
+fn packets_of(table: &str, name: &str) -> Option<u64> {
+    let of_line = |line: &str| -> Option<u64> {
+        let (device, counts) = line.split_once(':')?;
+        if name != "any" && device.trim() != name {
+            return None;
+        }
+        let mut counts = counts.split_whitespace();
+        let received: u64 = counts.nth(1)?.parse().ok()?;
+        let sent: u64 = counts.nth(7)?.parse().ok()?;
+        Some(received + sent)
+    };
+    table.lines().filter_map(of_line).reduce(|sum, more| sum + more)
+}
+
 fn source_json(source: &SourceStatus) -> Value {
+    let kernel = source.gate.kernel();
+    let passed = source.interface_before.zip(interface_packets(&source.name));
     json!({
         "bytes": source.ledger.capture.bytes,
         "dropped": source.ledger.capture.kernel_dropped + source.ledger.capture.interface_dropped,
         "ended": source.ended,
         "error": source.error,
-        "filter": source.filter,
+        "filter": kernel.filter,
+        "filterError": kernel.error,
+        "filterInstructions": kernel.instructions,
+        "filterIsCoarse": kernel.coarse,
+        "filtered": {
+            "file": source.ledger.capture.filtered,
+            "notTargeted": source.ledger.capture.not_targeted,
+            "own": source.ledger.capture.own,
+            "ownEntries": source.own_entries,
+        },
+        "interfacePackets": passed.map(|(before, now)| now.saturating_sub(before)),
         "lastPacketAgeSeconds": source.last_packet.map(|at| at.elapsed().as_secs()),
         "live": source.live,
         "name": source.name,
@@ -170,4 +233,19 @@ fn source_json(source: &SourceStatus) -> Value {
         "packets": source.ledger.capture.packets,
         "shedding": share(source),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_of_interfaces() {
+        let table = "Inter-|   Receive                                                |  Transmit\n \
+            face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs\n    \
+            lo: 1000 10 0 0 0 0 0 0 1000 10 0 0 0 0 0 0\n  eth0:77 3 0 0 0 0 0 0 88 4 0 0 0 0 0 0\n";
+        for (name, expected) in [("lo", Some(20)), ("eth0", Some(7)), ("any", Some(27)), ("eth1", None)] {
+            assert_eq!(packets_of(table, name), expected, "{name}");
+        }
+    }
 }

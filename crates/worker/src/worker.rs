@@ -24,14 +24,17 @@ use crate::{
     CaptureError, Config, Input, Limits, NameHistory, Packets, SourceConfig,
     batch::Batch,
     capture::Position,
-    identity, lock, privileges,
+    identity, lock,
+    names::{Names, waiting::Waiting},
+    privileges,
     rounds::{self, Account, BatchSource, Consume, Finish, Numbers, Stopped},
     scripts::{Scripts, Surroundings},
     server::{self, Served},
     source,
-    status::{SourceStatus, Status},
+    status::{Cluster, SourceStatus, Status},
     store::{EXPIRY, Store, packets::Sink},
     streams::{Counting, Reserved},
+    targets::{Gate, Targeting, own::Own},
 };
 
 /// Why a worker does not start, or not go on.
@@ -102,6 +105,8 @@ pub struct Running {
     packets: Option<Packets>,
     names: NameHistory,
     tending: JoinHandle<()>,
+    /// Writes the names where scripts find them.
+    remembering: JoinHandle<()>,
     /// Where scripts keep files when the worker keeps none; removed with it.
     _scratch: Option<Scratch>,
 }
@@ -133,6 +138,7 @@ impl Running {
         self.stop.store(true, Ordering::Relaxed);
         self.expiry.abort();
         self.tending.abort();
+        self.remembering.abort();
         // Captures see the flag within an idle period; a thread that waits for them must not be a runtime's.
         let (captures, packets) = (self.captures, self.packets);
         let joined = tokio::task::spawn_blocking(move || {
@@ -161,21 +167,22 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let stop = Arc::new(AtomicBool::new(false));
     let own: Vec<_> = config.own.iter().copied().chain([address]).collect();
     let packets = packets(&config)?;
-    let names = NameHistory::default();
+    let history = NameHistory::default();
+    let names = Arc::new(Names::new(config.names, history.clone()));
     let keep_frames = packets.is_some() || config.script_host.is_some();
+    let gates: Vec<Arc<Gate>> = config.sources.iter().map(|_| Arc::default()).collect();
+    let is_live = |source: &SourceConfig| matches!(source.input, Input::Interface(_));
+    let live_gates = config.sources.iter().zip(&gates).filter(|(source, _)| is_live(source));
+    let live_gates = live_gates.map(|(source, gate)| (source.input.to_string(), Arc::clone(gate))).collect();
+    // Before the interfaces are opened, so that nothing is captured that nobody wants.
+    let targeting = Arc::new(Targeting::new(live_gates, config.await_targets));
     let mut opened = Vec::new();
-    for source in &config.sources {
+    for (source, gate) in config.sources.iter().zip(gates) {
         let source = SourceConfig { leave_out: own.clone(), ..source.clone() };
-        let live = matches!(source.input, Input::Interface(_));
-        let batches = source::open(&source, &config.limits.flow, &Position::default(), &stop, 0, keep_frames)
-            .map_err(Error::Capture)?;
-        let status = SourceStatus {
-            name: source.input.to_string(),
-            filter: source.whole_filter(),
-            live,
-            ..SourceStatus::default()
-        };
-        opened.push((batches, status));
+        let (limits, start) = (&config.limits.flow, Position::default());
+        let batches =
+            source::open(&source, limits, &start, &stop, 0, keep_frames, &gate).map_err(Error::Capture)?;
+        opened.push((batches, SourceStatus::new(source.input.to_string(), is_live(&source), gate)));
     }
     if let Some(user) = config.user {
         settle(user, config.data_dir.as_deref())?;
@@ -187,7 +194,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         launch: launch(&config),
         about: about(&node, data_dir.cloned().unwrap_or_default()),
         packets: packets.clone(),
-        names: names.clone(),
+        names: history.clone(),
         over: Arc::clone(&stop),
     })
     .map_err(Error::Scripts)?;
@@ -199,8 +206,10 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         Arc::clone(&store),
         packets.clone(),
         Arc::clone(&scripts),
+        Cluster { names: Arc::clone(&names), targeting: Arc::clone(&targeting) },
         statuses,
     ));
+    let sockets = Arc::new(Own::default());
     let (failed, failures) = mpsc::channel(opened.len().max(1));
     let numbers =
         Arc::new(std::sync::Mutex::new(numbers(&config, opened.iter().any(|(_, status)| status.live))?));
@@ -213,6 +222,10 @@ pub async fn start(config: Config) -> Result<Running, Error> {
             status: Arc::clone(&status),
             scripts: Arc::clone(&scripts),
             sink: packets.as_ref().map(|packets| packets.sink(index as u32, !live)),
+            names: Arc::clone(&names),
+            targeting: Arc::clone(&targeting),
+            sockets: Arc::clone(&sockets),
+            waiting: Waiting::new(config.names),
             round: Round::default(),
         };
         let wait_for_scripts = config.wait_for_scripts.filter(|_| !live);
@@ -226,12 +239,19 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         let (failed, numbers) = (failed.clone(), SharedNumbers(Arc::clone(&numbers)));
         captures.push(thread::spawn(move || capture.run(batches, keeper, numbers, &failed)));
     }
+    if config.sources.iter().any(is_live) {
+        let (targeting, over) = (Arc::clone(&targeting), Arc::clone(&stop));
+        captures.push(thread::spawn(move || sockets.watch(&targeting, &over)));
+    }
     let (trigger, shutdown) = web::shutdown();
-    write_names(&names, packets.as_ref());
+    write_names(&history, packets.as_ref());
+    let remembering = tokio::spawn(remember(Arc::clone(&names), packets.clone()));
     let served = Served {
         store: Arc::clone(&store),
         packets: packets.clone(),
-        names: names.clone(),
+        history: history.clone(),
+        names,
+        targeting,
         scripts,
         exports: server::exports(),
         status,
@@ -249,8 +269,9 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         expiry,
         failures,
         packets,
-        names,
+        names: history,
         tending,
+        remembering,
         _scratch: scratch,
     })
 }
@@ -269,6 +290,28 @@ fn launch(config: &Config) -> Option<Launch> {
     let program = config.script_host.clone()?;
     let args = [vec!["script-host".into()], config.script_args.clone()].concat();
     Some(Launch { program, args })
+}
+
+/// How often changed names are written where scripts find them, at most; where that takes long, a twentieth of the time.
+const REMEMBER: Duration = Duration::from_secs(3);
+
+/// Writes changed names, for ever.
+async fn remember(names: Arc<Names>, packets: Option<Packets>) {
+    let mut pause = REMEMBER;
+    loop {
+        time::sleep(pause).await;
+        let began = Instant::now();
+        let (names, packets) = (Arc::clone(&names), packets.clone());
+        let write = move || {
+            if names.remember() {
+                write_names(&names.history, packets.as_ref());
+            }
+        };
+        if tokio::task::spawn_blocking(write).await.is_err() {
+            warn!("The history of names was not written");
+        }
+        pause = REMEMBER.max(20 * began.elapsed());
+    }
 }
 
 /// Puts the names where scripts find them.
@@ -432,7 +475,62 @@ struct Keeper {
     scripts: Arc<Scripts>,
     /// Where frames go, if they are kept.
     sink: Option<Sink>,
+    names: Arc<Names>,
+    targeting: Arc<Targeting>,
+    /// Our own connections.
+    sockets: Arc<Own>,
+    /// Entries that wait for the names of their time.
+    waiting: Waiting,
     round: Round,
+}
+
+impl Keeper {
+    /// Entries that may be shown now: those that came, and in a cluster those that have waited.
+    fn ready(&mut self) -> Vec<Arc<Entry>> {
+        let mut came = std::mem::take(&mut self.round.entries);
+        if !self.live {
+            return came;
+        }
+        if self.names.are_told() || !self.waiting.is_empty() {
+            let now = Instant::now();
+            came.drain(..).for_each(|entry| self.waiting.push(entry, now));
+            let mut early = 0;
+            if let Some(namer) = self.names.namer() {
+                came = self.waiting.release(now, &mut early, |entry| namer.name(entry));
+                came.iter().for_each(|entry| namer.count(entry));
+            }
+            self.names.named_early(early);
+        }
+        self.shown(came)
+    }
+
+    /// Leaves out what was said over our own connections, and says which way the others went.
+    fn shown(&self, mut entries: Vec<Arc<Entry>>) -> Vec<Arc<Entry>> {
+        let before = entries.len();
+        entries.retain(|entry| !self.sockets.involves(entry));
+        let own = (before - entries.len()) as u64;
+        if own > 0 {
+            self.status.source(self.index, |source| source.own_entries += own);
+        }
+        for entry in &mut entries {
+            // Nobody else has it yet.
+            if let Some(entry) = Arc::get_mut(entry) {
+                entry.outgoing = self.targeting.is_outgoing(entry);
+            }
+        }
+        entries
+    }
+
+    fn show(&self, entries: Vec<Arc<Entry>>) {
+        if entries.is_empty() {
+            return;
+        }
+        for entry in &entries {
+            self.status.count(entry.protocol.abbr, 1);
+        }
+        self.scripts.entries(&entries, !self.live);
+        self.store.extend(entries, self.live);
+    }
 }
 
 #[derive(Default)]
@@ -459,13 +557,8 @@ impl Consume<Arc<Entry>> for Keeper {
     }
 
     fn round(&mut self, account: &dyn Account) -> io::Result<()> {
-        if !self.round.entries.is_empty() {
-            for entry in &self.round.entries {
-                self.status.count(entry.protocol.abbr, 1);
-            }
-            self.scripts.entries(&self.round.entries, !self.live);
-            self.store.extend(std::mem::take(&mut self.round.entries), self.live);
-        }
+        let entries = self.ready();
+        self.show(entries);
         if self.round.told.is_none_or(|told| told.elapsed() >= LEDGER_PERIOD) {
             self.round.told = Some(Instant::now());
             let (ledger, shedding) = (account.ledger(), account.shedding());
@@ -479,5 +572,15 @@ impl Consume<Arc<Entry>> for Keeper {
             });
         }
         Ok(())
+    }
+
+    fn end(&mut self) {
+        let came = std::mem::take(&mut self.round.entries);
+        let namer = self.names.patient_namer();
+        let mut entries = self.waiting.drain(|entry| namer.name(entry));
+        entries.iter().for_each(|entry| namer.count(entry));
+        drop(namer);
+        entries.extend(came);
+        self.show(if self.live { self.shown(entries) } else { entries });
     }
 }

@@ -54,6 +54,11 @@ impl Namespace {
         Ok(namespace)
     }
 
+    /// A process that is in it, by whose number others can name it.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Runs a line of shell in it.
     ///
     /// # Panics

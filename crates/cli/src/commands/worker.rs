@@ -59,6 +59,9 @@ pub(crate) struct Args {
     /// without any right
     #[arg(long, value_name = "UID", env = "KUBESHARK_USER", value_parser = clap::value_parser!(u32).range(1..))]
     user: Option<u32>,
+    /// Capture nothing until a hub has said what is to be captured: nobody's traffic is seen then whom it leaves out
+    #[arg(long, env = "KUBESHARK_AWAIT_TARGETS", help_heading = "Packets")]
+    await_targets: bool,
 }
 
 /// The options of every command that a worker is part of.
@@ -210,8 +213,9 @@ pub(crate) async fn attend(worker: &mut Running) -> Outcome {
 
 pub(crate) fn run(args: Args) -> Outcome {
     let config = args.common.config(args.listen, NO_SOURCE)?;
-    let config = Config { node: args.node, advertise: args.advertise, user: args.user, ..config };
-    if args.user.is_some() {
+    let Args { node, advertise, user, await_targets, .. } = args;
+    let config = Config { node, advertise, user, await_targets, ..config };
+    if user.is_some() {
         ::worker::forbid_escalation().map_err(|error| Failure::of(&error))?;
     }
     let what = format!("serves {} to a hub", capturing::describe(&config.sources));

@@ -12,7 +12,11 @@ use rustix::{
     io::Errno,
 };
 
-use super::{CaptureError, CaptureStats, PacketSource};
+use super::{
+    CaptureError, CaptureStats, PacketSource,
+    attach::{self, Refused},
+};
+use crate::targets::filter::Program;
 
 /// How long the kernel may fill a block of its ring before it hands it over, in milliseconds.
 ///
@@ -28,8 +32,15 @@ pub(crate) struct LiveOptions {
     pub(crate) buffer_bytes: u32,
     /// A BPF filter, run by the kernel.
     pub(crate) filter: Option<String>,
-    /// The same with all that is left out besides.
-    pub(crate) whole_filter: Option<String>,
+}
+
+/// Why a filter is not in force.
+#[derive(Debug)]
+pub(crate) enum NotSet {
+    /// The kernel does not take one so long.
+    TooLong,
+    /// It makes no sense, or the kernel refuses it.
+    Failed(String),
 }
 
 /// An open interface.
@@ -37,6 +48,7 @@ pub(crate) struct LiveCapture {
     name: String,
     capture: Capture<Active>,
     link_type: u32,
+    snaplen: u32,
     nanos_per_tick: i64,
     packets: u64,
     bytes: u64,
@@ -64,8 +76,9 @@ impl LiveCapture {
             Err(_) => (inactive(Precision::Micro).map_err(failed)?.map_err(failed)?, 1_000),
         };
         let mut capture = capture.setnonblock().map_err(failed)?;
-        // First what the user typed, alone: what is wrong with it is told in the user's own words.
-        for filter in [&options.filter, &options.whole_filter].into_iter().flatten() {
+        // What the user typed, alone: what is wrong with it is told in the user's own words. And by libpcap, which applies
+        // it to what was captured before too.
+        if let Some(filter) = &options.filter {
             capture.filter(filter, true).map_err(|error| CaptureError::Filter {
                 filter: filter.clone(),
                 reason: error.to_string(),
@@ -75,7 +88,37 @@ impl LiveCapture {
         if !flow::Decoder::supports(link_type) {
             return Err(CaptureError::LinkType { name: name.to_owned(), link_type, place: None });
         }
-        Ok(Self { name: name.to_owned(), capture, link_type, nanos_per_tick, packets: 0, bytes: 0 })
+        let (name, snaplen) = (name.to_owned(), options.snaplen);
+        Ok(Self { name, capture, link_type, snaplen, nanos_per_tick, packets: 0, bytes: 0 })
+    }
+
+    /// Has the kernel let through only this from now on; gives the length of its program. What was captured before stays.
+    pub(crate) fn set_filter(&mut self, program: &Program) -> Result<usize, NotSet> {
+        let instructions = match program {
+            Program::All => attach::constant(self.snaplen),
+            Program::Nothing => attach::constant(0),
+            Program::Text(text) => match self.capture.compile(text, true) {
+                Ok(compiled) => match attach::program(&compiled, self.link_type, self.snaplen) {
+                    Ok(instructions) => instructions,
+                    // With a moment in which nothing is captured, but right.
+                    Err(_) => return self.set_by_libpcap(text),
+                },
+                Err(error) if error.to_string().contains("rejects all packets") => attach::constant(0),
+                Err(error) => return Err(NotSet::Failed(format!("`{text}` is not valid BPF: {error}"))),
+            },
+        };
+        match attach::attach(&self.capture, &instructions) {
+            Ok(()) => Ok(instructions.len()),
+            Err(Refused::TooLong) => Err(NotSet::TooLong),
+            Err(Refused::Kernel(error)) => {
+                Err(NotSet::Failed(format!("the kernel refuses the filter: {error}")))
+            }
+            Err(Refused::Unknown) => Err(NotSet::Failed("the kernel has no such field".to_owned())),
+        }
+    }
+
+    fn set_by_libpcap(&mut self, text: &str) -> Result<usize, NotSet> {
+        self.capture.filter(text, true).map(|()| 0).map_err(|error| NotSet::Failed(error.to_string()))
     }
 
     /// Waits until there may be packets, at most so long.

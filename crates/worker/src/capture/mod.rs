@@ -3,6 +3,7 @@
 //! A file waits for its consumers and loses nothing. A live capture waits for nobody: what [`live`] does
 //! not read in time the kernel drops, and counts.
 
+pub(crate) mod attach;
 mod bpf;
 mod error;
 mod file;
@@ -21,7 +22,7 @@ use flow::{Frame, Ordinal};
 pub(crate) use bpf::FileFilter;
 pub use error::{CaptureError, Place};
 pub(crate) use file::{CaptureFile, Position};
-pub(crate) use live::{LiveCapture, LiveOptions, wall_clock};
+pub(crate) use live::{LiveCapture, LiveOptions, NotSet, wall_clock};
 
 /// What to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,10 @@ pub struct CaptureStats {
     pub interface_dropped: u64,
     /// Frames whose interface was never described (pcapng).
     pub undescribed: u64,
+    /// Frames of our own connections, which the program that captures has itself: they are not looked at further.
+    pub own: u64,
+    /// Frames that reached the program and belong to no targeted pod, likewise. Most such are refused in the kernel.
+    pub not_targeted: u64,
 }
 
 /// Lends frames one by one.
@@ -79,6 +84,8 @@ impl CaptureStats {
         self.kernel_dropped += other.kernel_dropped;
         self.interface_dropped += other.interface_dropped;
         self.undescribed += other.undescribed;
+        self.own += other.own;
+        self.not_targeted += other.not_targeted;
     }
 
     /// Visits every row by its name.
@@ -89,5 +96,7 @@ impl CaptureStats {
         visit("kernelDropped", self.kernel_dropped);
         visit("interfaceDropped", self.interface_dropped);
         visit("undescribedInterface", self.undescribed);
+        visit("own", self.own);
+        visit("notTargeted", self.not_targeted);
     }
 }

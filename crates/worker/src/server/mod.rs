@@ -16,7 +16,9 @@ use axum::{
 use tokio::sync::Semaphore;
 use web::{Access, Hosts, Metrics, Readiness, Report, Shutdown};
 
-use crate::{NameHistory, Packets, scripts::Scripts, status::Status, store::Store};
+use crate::{
+    NameHistory, Packets, names::Names, scripts::Scripts, status::Status, store::Store, targets::Targeting,
+};
 
 /// Why a watcher lost entries that nobody has looked at: how many of them it would have seen is not known.
 const EVICTED: &str = "up to n, evicted from the worker's store before they could be filtered";
@@ -31,7 +33,9 @@ pub(crate) struct Served {
     pub(crate) store: Arc<Store>,
     pub(crate) scripts: Arc<Scripts>,
     pub(crate) packets: Option<Packets>,
-    pub(crate) names: NameHistory,
+    pub(crate) history: NameHistory,
+    pub(crate) names: Arc<Names>,
+    pub(crate) targeting: Arc<Targeting>,
     /// Who may make files of packets at a time.
     pub(crate) exports: Arc<Semaphore>,
     pub(crate) status: Arc<Status>,

@@ -81,7 +81,7 @@ pub(super) async fn merge(
 
 /// `/pcaps/name-resolution-history`
 pub(super) async fn names(_access: Access, State(served): State<Served>) -> Response {
-    ([(CONTENT_TYPE, "application/json")], served.names.json()).into_response()
+    ([(CONTENT_TYPE, "application/json")], served.history.json()).into_response()
 }
 
 /// The packet store, and the right to read from it.

@@ -20,12 +20,15 @@ use axum::{
 };
 use futures_util::{Sink, SinkExt, StreamExt};
 use kfl::{Filter, Language, Options, Sieve};
-use tokio::{sync::watch::Receiver, time};
+use tokio::{
+    sync::{mpsc, watch::Receiver},
+    time,
+};
 use tracing::{debug, info};
 use web::Access;
 
 use super::{EVICTED, EVICTED_BEFORE, Served, watch::write_shape};
-use crate::{scripts::Place, store::Store};
+use crate::{names::News, scripts::Place, store::Store};
 
 /// How often the hub is told how the worker is.
 const STATUS_PERIOD: Duration = Duration::from_secs(2);
@@ -44,6 +47,9 @@ const FRAME_BYTES: usize = 64 << 10;
 
 /// Most entries that scripts are asked about at once for one that catches up: its credit may not reach further.
 const MAX_ASKED: usize = 32;
+
+/// Most self-tests of one hub that wait for their end.
+const MAX_TESTS: usize = 4;
 
 /// Most subscriptions of one hub.
 const MAX_SUBSCRIPTIONS: usize = 10_000;
@@ -99,13 +105,30 @@ struct Link {
     frame: Frame,
     /// How much of what scripts have to say the hub has.
     place: Place,
+    /// Which start of a hub speaks of names here.
+    epoch: Option<u64>,
+    /// What comes of self-tests.
+    tests: mpsc::Receiver<FromWorker>,
+    test: mpsc::Sender<FromWorker>,
 }
 
 impl Link {
     fn new(served: Served) -> Self {
         let head = served.store.head();
         let place = served.scripts.outbox().place();
-        Self { served, head, subscriptions: Vec::new(), live: 1, told: 1, frame: Frame::default(), place }
+        let (test, tests) = mpsc::channel(MAX_TESTS);
+        Self {
+            served,
+            head,
+            subscriptions: Vec::new(),
+            live: 1,
+            told: 1,
+            frame: Frame::default(),
+            place,
+            epoch: None,
+            tests,
+            test,
+        }
     }
 
     fn store(&self) -> &Store {
@@ -144,6 +167,7 @@ impl Link {
                 },
                 _ = status.tick() => say(&mut sink, &FromWorker::Status { status: self.served.status.json() }).await?,
                 _ = seen.tick(), if self.told != self.live && self.anyone_live() => self.tell_seen(&mut sink).await?,
+                Some(tested) = self.tests.recv() => say(&mut sink, &tested).await?,
                 // The sender lives as long as the scripts, which are served.
                 _ = said.changed(), if !more => {}
                 changed = self.head.changed(), if !more => {
@@ -184,6 +208,15 @@ impl Link {
             }
             Ok(ToWorker::Scripts { scripts, env }) => self.served.scripts.set(scripts, env),
             Ok(ToWorker::Jobs { command, tag }) => self.served.scripts.jobs(command, tag),
+            Ok(ToWorker::Names { epoch, from, identities, changes, complete }) => {
+                let mut news = News { epoch, from, identities, changes, complete };
+                self.epoch = self.served.names.hear(self.epoch, &mut news);
+            }
+            Ok(ToWorker::Targets { targets }) => {
+                self.served.names.still(self.epoch);
+                self.served.targeting.set(targets);
+            }
+            Ok(ToWorker::SelfTest { id }) => self.self_test(id),
             Err(error) => debug!(%error, "A hub said something that is not understood"),
         }
         Ok(())
@@ -210,6 +243,18 @@ impl Link {
         let filter = Filter::new(&kfl, &options).map_err(|error| error.to_string())?;
         let sieve = Sieve::new(filter);
         Ok(Arc::new(LiveQuery { kfl, language, now, shape, sieve }))
+    }
+
+    /// Finds out whether capture works, and tells the hub; not more often than answers can wait.
+    fn self_test(&self, id: u32) {
+        let Ok(answer) = self.test.clone().try_reserve_owned() else {
+            debug!(id, "A hub asks for more self-tests than can be made");
+            return;
+        };
+        let targeting = Arc::clone(&self.served.targeting);
+        tokio::task::spawn_blocking(move || {
+            drop(answer.send(FromWorker::SelfTested { id, sources: targeting.test() }));
+        });
     }
 
     /// Where a subscription begins, and how much of a file it has missed before.
@@ -376,6 +421,12 @@ impl Link {
             send(sink, Message::Binary(self.frame.take().into())).await?;
         }
         Ok(())
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.served.names.leave(self.epoch);
     }
 }
 

@@ -5,10 +5,12 @@ use futures_util::sink::unfold;
 
 use super::*;
 use crate::{
-    NameHistory, StoreLimits,
+    NameHistory, NameLimits, StoreLimits,
+    names::Names,
     scripts::{Scripts, Surroundings},
-    status::Status,
+    status::{Cluster, Status},
     store::{Store, tests::entries},
+    targets::Targeting,
 };
 
 const BOOT: u64 = 7;
@@ -36,8 +38,12 @@ impl Bench {
             over: Arc::default(),
         })
         .unwrap();
+        let names = Arc::new(Names::new(NameLimits::default(), NameHistory::default()));
+        let targeting = Arc::new(Targeting::new(Vec::new(), false));
+        let cluster = Cluster { names: Arc::clone(&names), targeting: Arc::clone(&targeting) };
         let status =
-            Arc::new(Status::new(node, BOOT, Arc::clone(&store), None, Arc::clone(&scripts), Vec::new()));
+            Status::new(node, BOOT, Arc::clone(&store), None, Arc::clone(&scripts), cluster, Vec::new());
+        let status = Arc::new(status);
         let sent: Arc<Mutex<Vec<Message>>> = Arc::default();
         let sink = unfold(Arc::clone(&sent), |sent, message| async {
             sent.lock().unwrap().push(message);
@@ -47,7 +53,9 @@ impl Bench {
             store,
             scripts,
             packets: None,
-            names: NameHistory::default(),
+            history: NameHistory::default(),
+            names,
+            targeting,
             exports: super::super::exports(),
             status,
             shutdown,

@@ -12,6 +12,9 @@ use serde::Serialize;
 /// Changes that are remembered.
 const CHANGES: usize = 256;
 
+/// Names of all these changes together; the last change is remembered whatever it holds.
+const NAMES: usize = 65_536;
+
 /// The name of an address, as the history has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -30,7 +33,8 @@ pub struct NameHistory(Arc<Mutex<VecDeque<Change>>>);
 type Change = (u64, BTreeMap<String, Name>);
 
 impl NameHistory {
-    /// From `at` on (seconds since the Unix epoch) these are the names. The oldest change is forgotten after 256.
+    /// From `at` on (seconds since the Unix epoch) these are the names. The oldest changes are forgotten where there are more
+    /// than 256, or than 65,536 names in all of them.
     pub fn changed(&self, at: u64, names: BTreeMap<String, Name>) {
         let mut changes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if changes.back().is_some_and(|(_, last)| *last == names) {
@@ -38,8 +42,9 @@ impl NameHistory {
         }
         changes.retain(|(then, _)| *then != at);
         changes.push_back((at, names));
-        if changes.len() > CHANGES {
-            changes.pop_front();
+        let mut names: usize = changes.iter().map(|(_, names)| names.len()).sum();
+        while changes.len() > CHANGES || (names > NAMES && changes.len() > 1) {
+            names -= changes.pop_front().map_or(0, |(_, names)| names.len());
         }
     }
 
@@ -82,5 +87,12 @@ mod tests {
         );
         (0..1000).for_each(|at| history.changed(at, names(&at.to_string())));
         assert_eq!(history.0.lock().unwrap().len(), CHANGES);
+        let many = |offset: usize| {
+            let name = Name { full_address: "a".into(), namespace: String::new() };
+            (0..NAMES * 2 / 3).map(|index| ((offset + index).to_string(), name.clone())).collect()
+        };
+        history.changed(2000, many(0));
+        history.changed(2001, many(1));
+        assert_eq!(history.0.lock().unwrap().len(), 1, "the last one stays");
     }
 }
