@@ -55,8 +55,11 @@ pub struct KubernetesConfig {
     pub worker_port: u16,
     /// The namespaces that may be watched; empty is the whole cluster.
     pub watch: Vec<String>,
-    /// The `ConfigMap` that says what is captured, in the hub's namespace; what it does not say, `targets` does.
+    /// The `ConfigMap` that says what is captured and which scripts run, in the hub's namespace; what it does not say of
+    /// targets, `targets` does.
     pub config_map: Option<String>,
+    /// The `Secret` that holds the variables of scripts, likewise.
+    pub secret: Option<String>,
     /// What is captured where nobody says otherwise.
     pub targets: TargetConfig,
 }
