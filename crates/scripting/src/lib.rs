@@ -13,6 +13,7 @@ mod options;
 mod rehearsal;
 mod serve;
 pub mod wire;
+mod yaml;
 
 pub use check::check;
 pub use engine::{Outgoing, title};
@@ -22,3 +23,4 @@ pub use host::{About, Answer, Host, Request};
 pub use options::Options;
 pub use rehearsal::{Outcome, Rehearsal, Stage, rehearse};
 pub use serve::{ServeError, serve};
+pub use yaml::yaml;
