@@ -40,7 +40,7 @@ impl Cluster {
         let unusable = |error: &dyn std::error::Error| {
             Failure::Failed(format!(
                 "no cluster: {}. Name a kubeconfig with KUBECONFIG or --set kube.configPath=FILE; \
-                 to watch this machine say kubeshark tap -i any",
+                 without a cluster, say kubeshark tap -i any to watch this machine, or --pcap FILE",
                 crate::exit::chain(error)
             ))
         };

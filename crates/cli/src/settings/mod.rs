@@ -163,9 +163,10 @@ pub(crate) fn regenerate() -> Result<PathBuf, Failure> {
     Ok(path)
 }
 
-/// YAML, of which JSON is a part.
+/// YAML 1.2, in which `y` and `no` are words.
 fn parse(text: &str) -> Result<Value, String> {
-    serde_saphyr::from_str(text).map_err(|error| error.to_string())
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
 }
 
 /// What `--set` says, as a tree; and what of it makes no sense.
@@ -176,7 +177,7 @@ fn parse_sets(sets: &[String]) -> (Value, Vec<String>) {
             warnings.push(format!("--set {set} is ignored: write KEY=VALUE"));
             continue;
         };
-        let value = if text.is_empty() { json!("") } else { parse(text).unwrap_or_else(|_| json!(text)) };
+        let value = serde_json::from_str(text).unwrap_or_else(|_| json!(text));
         let mut place = &mut tree;
         for key in path.split('.') {
             if !place.is_object() {
@@ -217,7 +218,7 @@ mod tests {
         let given = parse(
             "tap:\n  selfnamespace: sharks\n  storagelimit: 200MB\n  proxy: {worker: {srvport: 8897}}\n  \
              resources: {worker: {cpu-limit: 750m, memory-requests: 50Mi}}\n\
-             scripting: {env: {Some_Key: 1}, watchScripts: false}\nresourceLabels: {Team: a}\n",
+             scripting: {env: {Some_Key: 1}, watchScripts: false}\nresourceLabels: {Team: y}\n",
         )
         .unwrap();
         let settings = Settings::of(given);
@@ -228,7 +229,7 @@ mod tests {
         assert_eq!(settings.text("tap.resources.worker.requests.memory"), Some("50Mi"));
         // Names that are the user's stay as they are.
         assert_eq!(settings.values()["scripting"]["env"], json!({"Some_Key": 1}));
-        assert_eq!(settings.values()["resourceLabels"], json!({"Team": "a"}));
+        assert_eq!(settings.values()["resourceLabels"], json!({"Team": "y"}));
         assert!(!settings.is_on("scripting.watchScripts"));
     }
 
