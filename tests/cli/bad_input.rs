@@ -96,7 +96,6 @@ fn wrong_usage() {
         (&["dissect", "--bpf", "port", text(&demo)], &["`port`", "BPF"]),
         (&["dissect", "--threads", "0", text(&demo)], &["--threads"]),
         (&["kfl", "check", "response.status >"], &["1 | response.status >", "^"]),
-        (&["tap"], &["cluster", "kubeshark tap -i any", "--pcap"]),
         (&["hub"], &["a hub needs workers", "--workers 127.0.0.1:30001"]),
         (&["worker"], &["a worker needs packets", "-i", "--pcap"]),
         (&["worker", "--pcap", text(&demo), "--advertise", "a/b"], &["a/b", "host:port"]),

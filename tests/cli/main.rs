@@ -6,6 +6,7 @@ mod interrupt;
 mod live;
 mod output;
 mod serving;
+mod settings;
 
 use std::{
     path::{Path, PathBuf},

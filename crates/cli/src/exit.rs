@@ -36,6 +36,14 @@ impl Failure {
     pub(crate) fn of(error: &dyn Error) -> Self {
         Self::Failed(chain(error))
     }
+
+    /// What there is to say about it.
+    pub(crate) fn why(&self) -> &str {
+        match self {
+            Self::Failed(why) | Self::Usage(why) | Self::MayNotCapture(why) => why,
+            Self::Nothing | Self::Told | Self::Interrupted | Self::ReaderGone => "",
+        }
+    }
 }
 
 impl From<io::Error> for Failure {
@@ -52,8 +60,11 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let more = error.to_string();
+        // Many say their cause themselves.
+        if !text.ends_with(&more) {
+            text.extend([": ", &more]);
+        }
         cause = error.source();
     }
     text

@@ -6,11 +6,13 @@ mod asking;
 mod capturing;
 mod commands;
 mod exit;
+mod kubernetes;
 mod ledger;
 mod logging;
 mod query;
 mod scripts;
 mod serving;
+mod settings;
 
 use std::process::ExitCode;
 
@@ -24,6 +26,7 @@ filter and keep as JSON.";
 
 const EXAMPLES: &str = "\
 Examples:
+  kubeshark tap                              watch the pods of a cluster
   kubeshark tap --pcap traffic.pcap          serve what a capture holds
   kubeshark tap -i any                       watch this machine, live
   wscat --connect ws://127.0.0.1:8899/api/wsFull -x 'http and response.status == 500' -w 1000
@@ -47,12 +50,18 @@ struct Args {
 /// The command table.
 #[derive(Subcommand)]
 enum Command {
-    Tap(commands::tap::Args),
+    Tap(Box<commands::tap::Args>),
     Dissect(commands::dissect::Args),
     Worker(commands::worker::Args),
     Hub(commands::hub::Args),
     Scripts(commands::scripts::Args),
     Console(commands::console::Args),
+    Proxy(commands::proxy::Args),
+    Check(commands::check::Args),
+    Logs(commands::logs::Args),
+    Clean(commands::clean::Args),
+    Config(commands::config::Args),
+    License(commands::license::Args),
     ScriptHost(commands::script_host::Args),
     Kfl(commands::kfl::Args),
     Version(commands::version::Args),
@@ -68,12 +77,18 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Outcome {
     match command {
-        Command::Tap(args) => commands::tap::run(args),
+        Command::Tap(args) => commands::tap::run(*args),
         Command::Dissect(args) => commands::dissect::run(args),
         Command::Worker(args) => commands::worker::run(args),
         Command::Hub(args) => commands::hub::run(args),
         Command::Scripts(args) => commands::scripts::run(args),
         Command::Console(args) => commands::console::run(&args),
+        Command::Proxy(args) => commands::proxy::run(&args),
+        Command::Check(args) => commands::check::run(&args),
+        Command::Logs(args) => commands::logs::run(&args),
+        Command::Clean(args) => commands::clean::run(&args),
+        Command::Config(args) => commands::config::run(&args),
+        Command::License(args) => commands::license::run(&args),
         Command::ScriptHost(args) => commands::script_host::run(&args),
         Command::Kfl(args) => commands::kfl::run(&args),
         Command::Version(args) => commands::version::run(&args),

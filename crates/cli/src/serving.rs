@@ -57,11 +57,16 @@ pub(crate) fn greet_watchers(what: &str, hub: SocketAddr) -> io::Result<()> {
 
 /// Runs a command that serves.
 pub(crate) fn run(command: impl Future<Output = Outcome>) -> Outcome {
+    run_for(command)
+}
+
+/// Runs what has to be asked of others.
+pub(crate) fn run_for<T>(asking: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::of(&error))?
-        .block_on(command)
+        .block_on(asking)
 }
 
 /// Waits for CTRL+C, or for SIGTERM, by which Kubernetes ends a pod.

@@ -15,6 +15,7 @@ mod rehearsal;
 mod serve;
 mod usage;
 pub mod wire;
+mod yaml;
 
 pub use check::check;
 pub use engine::{Outgoing, title};
@@ -24,6 +25,7 @@ pub use host::{About, Answer, Host, Request};
 pub use options::Options;
 pub use rehearsal::{Outcome, Rehearsal, Stage, rehearse};
 pub use serve::{ServeError, serve};
+pub use yaml::yaml;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -78,17 +78,17 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    /// How its worker is set up.
+    /// How its worker is set up; nothing where no source of packets was named.
     ///
     /// # Errors
     ///
-    /// No source of packets was named, which is told with `no_source`; scripts trust a file that can't be read.
-    pub(crate) fn config(&self, listen: SocketAddr, no_source: &str) -> Result<Config, Failure> {
+    /// Scripts trust a file that can't be read.
+    pub(crate) fn config(&self, listen: SocketAddr) -> Result<Option<Config>, Failure> {
         let sources = self.capture.sources();
         if sources.is_empty() {
-            return Err(Failure::Usage(no_source.into()));
+            return Ok(None);
         }
-        Ok(Config {
+        Ok(Some(Config {
             listen,
             threads: self.store.threads(),
             store: self.store.limits(),
@@ -98,7 +98,7 @@ impl Common {
             script_args: self.reach.arguments()?,
             allowed_hosts: self.names.allowed_hosts.clone(),
             ..Config::new(sources)
-        })
+        }))
     }
 }
 
@@ -212,7 +212,7 @@ pub(crate) async fn attend(worker: &mut Running) -> Outcome {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
-    let config = args.common.config(args.listen, NO_SOURCE)?;
+    let config = args.common.config(args.listen)?.ok_or_else(|| Failure::Usage(NO_SOURCE.into()))?;
     let Args { node, advertise, user, await_targets, .. } = args;
     let config = Config { node, advertise, user, await_targets, ..config };
     if user.is_some() {
