@@ -154,7 +154,10 @@ impl Check {
     }
 }
 
-/// Both sides are looked at: numbers that fall on either side in turns would be guessed wrongly.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "numbers that fall on either side in turns would be guessed wrongly"
+)]
 #[inline]
 fn within(int: i64, (low, high): (i64, i64)) -> bool {
     (low <= int) & (int <= high)
