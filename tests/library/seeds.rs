@@ -196,6 +196,7 @@ fn a_recording_ends_with_its_variable() {
     let [(first, one), (second, two), (third, three)] = parts();
     let (tap, mut input) = Tap::start_fed(&mut place.tap(Path::new("-")), &one[..HEAD]);
     // The schedule would run the job whenever five minutes are over; here the test does.
+    eventually("the job", || asked(&tap, "/api/jobs")[0]["tag"] == "dfir_fcs");
     assert_eq!(ask(&tap.hub, "POST", "/api/jobs/stop", "{}").0, 200);
     let entries = entries("demo");
     let of = |streams: &BTreeSet<String>| {

@@ -1,6 +1,6 @@
 //! What scripts can be and can call, from the tables [`HOOKS`] and `HELPERS`: for editors, and for the documentation.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::fmt::Write as _;
 
 use crate::{HOOKS, helpers, helpers::Helper};
 
@@ -16,29 +16,13 @@ pub fn declarations() -> String {
         let _infallible = writeln!(out, "    {};", row.signature);
     }
     out.push_str("}\n");
-    let mut globals: Vec<(&str, Members)> = Vec::new();
+    let mut globals = Members::default();
     for helper in helpers::all() {
-        let mut parts = helper.name.split('.');
-        let global = parts.next().unwrap_or_default();
-        if globals.last().is_none_or(|(last, _)| *last != global) {
-            globals.push((global, Members::default()));
-        }
-        if let Some((_, members)) = globals.last_mut() {
-            members.add(parts.collect::<Vec<_>>().as_slice(), helper);
-        }
+        globals.add(&helper.name.split('.').collect::<Vec<_>>(), helper);
     }
-    // A global may be spread over several files.
-    let mut joined: BTreeMap<&str, Members> = BTreeMap::new();
-    let mut order = Vec::new();
-    for (global, members) in globals {
-        if !order.contains(&global) {
-            order.push(global);
-        }
-        joined.entry(global).or_default().join(members);
-    }
-    for global in order {
-        let _infallible = write!(out, "\ndeclare const {global}: {{\n");
-        joined[global].write(&mut out, 1);
+    for (name, members) in &globals.inner {
+        let _infallible = write!(out, "\ndeclare const {name}: {{\n");
+        members.write(&mut out, 1);
         out.push_str("};\n");
     }
     out
@@ -85,13 +69,6 @@ impl Members {
         &mut self.inner[at].1
     }
 
-    fn join(&mut self, other: Self) {
-        self.functions.extend(other.functions);
-        for (name, members) in other.inner {
-            self.inner(&name).join(members);
-        }
-    }
-
     fn write(&self, out: &mut String, depth: usize) {
         let indent = "    ".repeat(depth);
         for helper in &self.functions {
@@ -128,7 +105,7 @@ fn comment(out: &mut String, depth: usize, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::{env, fs, path::PathBuf};
+    use std::{collections::BTreeMap, env, fs, path::PathBuf};
 
     use super::*;
 
