@@ -97,8 +97,8 @@ fn a_failed_upload_is_an_exception_and_the_file_stays() {
         ["Error: S3: bucket \"absent\" at http://", "NoSuchBucket"],
         ["Error: S3: bucket \"traces\"", "SignatureDoesNotMatch"],
         ["Error: S3: ", "missing.pcap can't be read: No such file"],
-        ["Error: ", "is not in the data directory"],
-        ["Error: ", "\"/etc/passwd\" is not in the data directory"],
+        ["Error: \"../etc/passwd\"", "is not a path in the data directory"],
+        ["Error: ", "\"/etc/passwd\" is not a path in the data directory"],
         ["TypeError: vendor.s3.put: accessKey (argument 5)", "given with keyID"],
         ["TypeError: vendor.s3.put: ", "must be"],
     ]) {

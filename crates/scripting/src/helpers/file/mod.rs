@@ -7,7 +7,7 @@ use boa_engine::{JsResult, JsValue};
 use super::{Call, Helper};
 
 pub(super) use work::{
-    archive, blocking, copy_stream, directory, flush, move_away, named_by_time, remove, selection,
+    archive, blocking, copy_stream, directory, flush, move_away, named_by_time, remove, selection, write,
 };
 
 pub(super) const HELPERS: &[Helper] = &[

@@ -77,7 +77,13 @@ pub(in crate::helpers) fn flush(call: &mut Call<'_>, path: &str) {
     drop(call.ask(Request::Flush { path: PathBuf::from(path) }));
 }
 
-pub(super) fn write(files: &Files, path: &str, content: &[u8], append: bool) -> Result<(), FileError> {
+/// Writes a file anew, or to its end.
+pub(in crate::helpers) fn write(
+    files: &Files,
+    path: &str,
+    content: &[u8],
+    append: bool,
+) -> Result<(), FileError> {
     files.admit(content.len() as u64)?;
     let mut file = if append { files.append(path)? } else { files.create(path)? };
     file.write_all(content).map_err(|cause| failed(path, cause))
