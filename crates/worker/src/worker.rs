@@ -227,10 +227,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         let (failed, numbers) = (failed.clone(), SharedNumbers(Arc::clone(&numbers)));
         captures.push(thread::spawn(move || capture.run(batches, keeper, numbers, &failed)));
     }
-    if config.sources.iter().any(SourceConfig::is_live) {
-        let (targeting, over) = (Arc::clone(&targeting), Arc::clone(&stop));
-        captures.push(thread::spawn(move || sockets.watch(&targeting, &over)));
-    }
+    captures.extend(watch_own(&config, sockets, Arc::clone(&targeting), &stop));
     let (trigger, shutdown) = web::shutdown();
     write_names(&history, packets.as_ref());
     let remembering = tokio::spawn(remember(Arc::clone(&names), packets.clone()));
@@ -288,6 +285,18 @@ fn open(
         opened.push((batches, SourceStatus::new(source.input.to_string(), source.is_live(), gate)));
     }
     Ok((opened, targeting))
+}
+
+/// Looks for our own connections until it is over, where there is something to leave them out of.
+fn watch_own(
+    config: &Config,
+    sockets: Arc<Own>,
+    targeting: Arc<Targeting>,
+    over: &Arc<AtomicBool>,
+) -> Option<thread::JoinHandle<()>> {
+    let over = Arc::clone(over);
+    let is_needed = config.sources.iter().any(SourceConfig::is_live);
+    is_needed.then(|| thread::spawn(move || sockets.watch(&targeting, &over)))
 }
 
 /// Forgets what has grown too old, for ever.
