@@ -31,6 +31,11 @@ impl SourceConfig {
     pub fn new(input: Input) -> Self {
         Self { input, snaplen: 262_144, buffer_bytes: 32 << 20, filter: None, leave_out: Vec::new() }
     }
+
+    /// Whether it is an interface.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self.input, Input::Interface(_))
+    }
 }
 
 /// What a worker is told.

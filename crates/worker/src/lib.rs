@@ -13,6 +13,7 @@ mod config;
 mod dissect;
 mod entries;
 mod identity;
+mod keeper;
 mod ledger;
 mod names;
 mod overload;

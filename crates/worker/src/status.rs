@@ -48,7 +48,7 @@ impl SourceStatus {
     /// One of which nothing was read yet.
     pub(crate) fn new(name: String, live: bool, gate: Arc<Gate>) -> Self {
         let interface_before = if live { interface_packets(&name) } else { None };
-        Self { name, live, gate, interface_before, ..Self::default() }
+        Self { name, gate, interface_before, live, ..Self::default() }
     }
 }
 

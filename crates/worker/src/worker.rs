@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use api::{Entry, Node};
+use api::Node;
 use scripting::{About, Launch, files::Files};
 use thiserror::Error;
 use tokio::{sync::mpsc, task::JoinHandle, time};
@@ -22,17 +22,18 @@ use tracing::{info, warn};
 
 use crate::{
     CaptureError, Config, Input, Limits, NameHistory, Packets, SourceConfig,
-    batch::Batch,
     capture::Position,
-    identity, lock,
+    identity,
+    keeper::{Keep, Keeper, Round},
+    lock,
     names::{Names, waiting::Waiting},
     privileges,
-    rounds::{self, Account, BatchSource, Consume, Finish, Numbers, Stopped},
+    rounds::{self, BatchSource, Numbers, Stopped},
     scripts::{Scripts, Surroundings},
     server::{self, Served},
     source,
     status::{Cluster, SourceStatus, Status},
-    store::{EXPIRY, Store, packets::Sink},
+    store::{EXPIRY, Store},
     streams::{Counting, Reserved},
     targets::{Gate, Targeting, own::Own},
 };
@@ -170,20 +171,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let history = NameHistory::default();
     let names = Arc::new(Names::new(config.names, history.clone()));
     let keep_frames = packets.is_some() || config.script_host.is_some();
-    let gates: Vec<Arc<Gate>> = config.sources.iter().map(|_| Arc::default()).collect();
-    let is_live = |source: &SourceConfig| matches!(source.input, Input::Interface(_));
-    let live_gates = config.sources.iter().zip(&gates).filter(|(source, _)| is_live(source));
-    let live_gates = live_gates.map(|(source, gate)| (source.input.to_string(), Arc::clone(gate))).collect();
-    // Before the interfaces are opened, so that nothing is captured that nobody wants.
-    let targeting = Arc::new(Targeting::new(live_gates, config.await_targets));
-    let mut opened = Vec::new();
-    for (source, gate) in config.sources.iter().zip(gates) {
-        let source = SourceConfig { leave_out: own.clone(), ..source.clone() };
-        let (limits, start) = (&config.limits.flow, Position::default());
-        let batches =
-            source::open(&source, limits, &start, &stop, 0, keep_frames, &gate).map_err(Error::Capture)?;
-        opened.push((batches, SourceStatus::new(source.input.to_string(), is_live(&source), gate)));
-    }
+    let (opened, targeting) = open(&config, &own, &stop, keep_frames)?;
     if let Some(user) = config.user {
         settle(user, config.data_dir.as_deref())?;
     }
@@ -239,10 +227,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         let (failed, numbers) = (failed.clone(), SharedNumbers(Arc::clone(&numbers)));
         captures.push(thread::spawn(move || capture.run(batches, keeper, numbers, &failed)));
     }
-    if config.sources.iter().any(is_live) {
-        let (targeting, over) = (Arc::clone(&targeting), Arc::clone(&stop));
-        captures.push(thread::spawn(move || sockets.watch(&targeting, &over)));
-    }
+    captures.extend(watch_own(&config, sockets, Arc::clone(&targeting), &stop));
     let (trigger, shutdown) = web::shutdown();
     write_names(&history, packets.as_ref());
     let remembering = tokio::spawn(remember(Arc::clone(&names), packets.clone()));
@@ -274,6 +259,44 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         remembering,
         _scratch: scratch,
     })
+}
+
+/// A source and what is known of it.
+type Opened = (Box<dyn BatchSource>, SourceStatus);
+
+/// Opens the sources, and what tells them what to let through.
+fn open(
+    config: &Config,
+    own: &[SocketAddr],
+    stop: &Arc<AtomicBool>,
+    keep_frames: bool,
+) -> Result<(Vec<Opened>, Arc<Targeting>), Error> {
+    let gates: Vec<Arc<Gate>> = config.sources.iter().map(|_| Arc::default()).collect();
+    let live = config.sources.iter().zip(&gates).filter(|(source, _)| source.is_live());
+    let live = live.map(|(source, gate)| (source.input.to_string(), Arc::clone(gate))).collect();
+    // Before the interfaces are opened, so that nothing is captured that nobody wants.
+    let targeting = Arc::new(Targeting::new(live, config.await_targets));
+    let mut opened = Vec::new();
+    for (source, gate) in config.sources.iter().zip(gates) {
+        let source = SourceConfig { leave_out: own.to_vec(), ..source.clone() };
+        let (limits, start) = (&config.limits.flow, Position::default());
+        let batches =
+            source::open(&source, limits, &start, stop, 0, keep_frames, &gate).map_err(Error::Capture)?;
+        opened.push((batches, SourceStatus::new(source.input.to_string(), source.is_live(), gate)));
+    }
+    Ok((opened, targeting))
+}
+
+/// Looks for our own connections until it is over, where there is something to leave them out of.
+fn watch_own(
+    config: &Config,
+    sockets: Arc<Own>,
+    targeting: Arc<Targeting>,
+    over: &Arc<AtomicBool>,
+) -> Option<thread::JoinHandle<()>> {
+    let over = Arc::clone(over);
+    let is_needed = config.sources.iter().any(SourceConfig::is_live);
+    is_needed.then(|| thread::spawn(move || sockets.watch(&targeting, &over)))
 }
 
 /// Forgets what has grown too old, for ever.
@@ -453,134 +476,4 @@ fn whole(error: &CaptureError) -> String {
         cause = inner.source();
     }
     text
-}
-
-/// Entries are kept as they are.
-struct Keep;
-
-impl Finish for Keep {
-    type Item = Arc<Entry>;
-
-    fn finish(&self, entry: Entry, _buffer: &mut Vec<u8>) -> Option<Arc<Entry>> {
-        Some(Arc::new(entry))
-    }
-}
-
-/// Hands entries to the store, a round at a time.
-struct Keeper {
-    index: usize,
-    live: bool,
-    store: Arc<Store>,
-    status: Arc<Status>,
-    scripts: Arc<Scripts>,
-    /// Where frames go, if they are kept.
-    sink: Option<Sink>,
-    names: Arc<Names>,
-    targeting: Arc<Targeting>,
-    /// Our own connections.
-    sockets: Arc<Own>,
-    /// Entries that wait for the names of their time.
-    waiting: Waiting,
-    round: Round,
-}
-
-impl Keeper {
-    /// Entries that may be shown now: those that came, and in a cluster those that have waited.
-    fn ready(&mut self) -> Vec<Arc<Entry>> {
-        let mut came = std::mem::take(&mut self.round.entries);
-        if !self.live {
-            return came;
-        }
-        if self.names.are_told() || !self.waiting.is_empty() {
-            let now = Instant::now();
-            came.drain(..).for_each(|entry| self.waiting.push(entry, now));
-            let mut early = 0;
-            if let Some(namer) = self.names.namer() {
-                came = self.waiting.release(now, &mut early, |entry| namer.name(entry));
-                came.iter().for_each(|entry| namer.count(entry));
-            }
-            self.names.named_early(early);
-        }
-        self.shown(came)
-    }
-
-    /// Leaves out what was said over our own connections, and says which way the others went.
-    fn shown(&self, mut entries: Vec<Arc<Entry>>) -> Vec<Arc<Entry>> {
-        let before = entries.len();
-        entries.retain(|entry| !self.sockets.involves(entry));
-        let own = (before - entries.len()) as u64;
-        if own > 0 {
-            self.status.source(self.index, |source| source.own_entries += own);
-        }
-        for entry in &mut entries {
-            // Nobody else has it yet.
-            if let Some(entry) = Arc::get_mut(entry) {
-                entry.outgoing = self.targeting.is_outgoing(entry);
-            }
-        }
-        entries
-    }
-
-    fn show(&self, entries: Vec<Arc<Entry>>) {
-        if entries.is_empty() {
-            return;
-        }
-        for entry in &entries {
-            self.status.count(entry.protocol.abbr, 1);
-        }
-        self.scripts.entries(&entries, !self.live);
-        self.store.extend(entries, self.live);
-    }
-}
-
-#[derive(Default)]
-struct Round {
-    entries: Vec<Arc<Entry>>,
-    packets: u64,
-    told: Option<Instant>,
-}
-
-/// How often the ledger is copied to where handlers see it.
-const LEDGER_PERIOD: Duration = Duration::from_millis(200);
-
-impl Consume<Arc<Entry>> for Keeper {
-    fn consume(&mut self, entry: Arc<Entry>, _buffer: &[u8]) -> io::Result<()> {
-        self.round.entries.push(entry);
-        Ok(())
-    }
-
-    fn frames(&mut self, batch: &mut Batch) {
-        self.scripts.packets(batch, !self.live);
-        if let Some(sink) = &self.sink {
-            sink.take(batch);
-        }
-    }
-
-    fn round(&mut self, account: &dyn Account) -> io::Result<()> {
-        let entries = self.ready();
-        self.show(entries);
-        if self.round.told.is_none_or(|told| told.elapsed() >= LEDGER_PERIOD) {
-            self.round.told = Some(Instant::now());
-            let (ledger, shedding) = (account.ledger(), account.shedding());
-            let packets = std::mem::replace(&mut self.round.packets, ledger.capture.packets);
-            let fresh = packets != ledger.capture.packets;
-            self.status.source(self.index, |source| {
-                (source.ledger, source.shedding) = (ledger, shedding);
-                if fresh {
-                    source.last_packet = Some(Instant::now());
-                }
-            });
-        }
-        Ok(())
-    }
-
-    fn end(&mut self) {
-        let came = std::mem::take(&mut self.round.entries);
-        let namer = self.names.patient_namer();
-        let mut entries = self.waiting.drain(|entry| namer.name(entry));
-        entries.iter().for_each(|entry| namer.count(entry));
-        drop(namer);
-        entries.extend(came);
-        self.show(if self.live { self.shown(entries) } else { entries });
-    }
 }

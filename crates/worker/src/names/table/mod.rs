@@ -91,9 +91,10 @@ impl Table {
     pub(crate) fn change(&mut self, identities: Vec<Identity>, changes: &[NameChange]) {
         let identities = shared(identities);
         for change in changes {
-            let Some(who) = whose(&identities, change) else { continue };
-            if let Some(history) = self.history(change.key) {
-                history.insert(change.at.0, who);
+            if let Some(change_of_key) = understood(&identities, change)
+                && let Some(history) = self.history(change.key)
+            {
+                history.insert(change_of_key);
             }
         }
         self.bound(changes.iter().map(|change| change.key));
@@ -105,8 +106,8 @@ impl Table {
         let identities = shared(identities);
         let mut fresh: BTreeMap<NameKey, Vec<Change>> = BTreeMap::new();
         for change in changes {
-            if let Some(who) = whose(&identities, change) {
-                fresh.entry(change.key).or_default().push(Change { at: change.at.0, who });
+            if let Some(change_of_key) = understood(&identities, change) {
+                fresh.entry(change.key).or_default().push(change_of_key);
             }
         }
         self.each(|key, history| {
@@ -217,11 +218,12 @@ fn shared(identities: Vec<Identity>) -> Vec<Arc<Somebody>> {
     identities.into_iter().map(|identity| Arc::new(Somebody::new(identity))).collect()
 }
 
-/// Of whom a change speaks; nothing where the message does not say who that is.
-fn whose(identities: &[Arc<Somebody>], change: &NameChange) -> Option<Option<Arc<Somebody>>> {
+/// A change as a history has it; nothing where the message does not say of whom it speaks.
+fn understood(identities: &[Arc<Somebody>], change: &NameChange) -> Option<Change> {
+    let at = change.at.0;
     match change.identity {
-        None => Some(None),
-        Some(index) => identities.get(index as usize).cloned().map(Some),
+        None => Some(Change { at, who: None }),
+        Some(index) => identities.get(index as usize).map(|who| Change { at, who: Some(Arc::clone(who)) }),
     }
 }
 
@@ -274,11 +276,11 @@ impl History {
     }
 
     /// Puts a change in its place. There is never more than one at a time: the one that was learnt last is right.
-    fn insert(&mut self, at: i64, who: Option<Arc<Somebody>>) {
-        let place = self.0.partition_point(|change| change.at < at);
-        match self.0.get_mut(place).filter(|change| change.at == at) {
-            Some(change) => change.who = who,
-            None => self.0.insert(place, Change { at, who }),
+    fn insert(&mut self, change: Change) {
+        let place = self.0.partition_point(|earlier| earlier.at < change.at);
+        match self.0.get_mut(place).filter(|other| other.at == change.at) {
+            Some(other) => *other = change,
+            None => self.0.insert(place, change),
         }
     }
 
@@ -286,13 +288,15 @@ impl History {
     fn splice(&mut self, changes: Vec<Change>) {
         let first = changes.iter().map(|change| change.at).min().unwrap_or(i64::MAX);
         self.0.retain(|change| change.at < first);
-        changes.into_iter().for_each(|change| self.insert(change.at, change.who));
+        for change in changes {
+            self.insert(change);
+        }
     }
 
     /// Nobody has it from then on, if somebody had it last.
     fn end(&mut self, at: i64) {
         if let Some(last) = self.0.last().filter(|last| last.who.is_some()) {
-            self.insert(at.max(last.at.saturating_add(1)), None);
+            self.insert(Change { at: at.max(last.at.saturating_add(1)), who: None });
         }
     }
 

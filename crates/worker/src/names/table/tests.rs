@@ -170,11 +170,11 @@ fn a_port_speaks_within_the_life_of_its_address() {
 
 #[test]
 fn the_last_second_is_told() {
+    const IP: &str = "10.0.0.1";
     let ending = |changes: &[(f64, &str, &str)], at| {
         let found = table(changes).find([10, 0, 0, 1].into(), TCP_80, nanos(at));
         matches!(found, Found::Named(_, true))
     };
-    const IP: &str = "10.0.0.1";
     let ended = [(1.5, IP, "a"), (5.5, IP, "-")];
     for (at, expected) in [(4.4, false), (4.5, true), (5.4, true), (5.5, false)] {
         assert_eq!(ending(&ended, at), expected, "{at}");
@@ -279,7 +279,7 @@ proptest! {
         let now = quarters(at);
         let may_be_last = |last: usize| {
             let before = |step: u8| quarters(step) <= now;
-            let may_come = |step: u8| step % 4 == 0 && quarters(step) + SECOND > now;
+            let may_come = |step: u8| step.is_multiple_of(4) && quarters(step) + SECOND > now;
             happened.iter().take(last).all(|(step, _)| before(*step))
                 && happened.iter().skip(last).all(|(step, _)| !before(*step) || may_come(*step))
         };
