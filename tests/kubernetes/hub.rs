@@ -154,7 +154,7 @@ fn targets_are_told_and_changed_live() {
 fn nodes_come_and_go_and_a_hub_begins_anew() {
     let Some(cluster) = cluster() else { return };
     cluster.enter();
-    let release = Release::install(&cluster, "moves", &["tap.proxy.worker.srvPort=30104"]);
+    let release = Release::install_alone(&cluster, "moves", &["tap.proxy.worker.srvPort=30104"]);
     release.workers();
     let hub = release.hub();
     status_when(&hub.address, |status| connected(status) == are(NODES));

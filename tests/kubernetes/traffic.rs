@@ -122,11 +122,6 @@ impl<'a> Town<'a> {
         self.cluster.must(&[&["kubectl", "-n", &self.namespace.name], words].concat(), "")
     }
 
-    /// A pod's address.
-    pub(crate) fn ip(&self, pod: &str) -> String {
-        self.kubectl(&["get", "pod", pod, "-o", "jsonpath={.status.podIP}"])
-    }
-
     /// The client of `node` asks for `url`, `n` times over a connection each; all of them are answered.
     pub(crate) fn ask(&self, node: &str, url: &str, n: usize) {
         let client = format!("client-{node}");

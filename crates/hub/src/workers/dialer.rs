@@ -56,6 +56,9 @@ impl Dialer {
     /// The workers that have pods, all of them.
     pub(crate) fn found(&self, mut found: BTreeMap<String, Place>) {
         for worker in self.near.fanout.workers() {
+            if *worker.wanted.borrow() == Wanted::Forgotten {
+                continue;
+            }
             let place = found.remove(&worker.address);
             let before = std::mem::replace(&mut lock(&worker.state).sponsors.pod, place.clone());
             if before.is_some() || place.is_some() {
@@ -83,7 +86,12 @@ impl Dialer {
     }
 
     fn sponsor(&self, address: &str, note: impl FnOnce(&mut State)) {
-        let (worker, is_new) = self.near.fanout.enter_worker(address);
+        let (mut worker, mut is_new) = self.near.fanout.enter_worker(address);
+        while *worker.wanted.borrow() == Wanted::Forgotten {
+            // It is about to leave; who comes now is another.
+            self.near.fanout.leave_worker(worker.index);
+            (worker, is_new) = self.near.fanout.enter_worker(address);
+        }
         note(&mut lock(&worker.state));
         if is_new {
             let mut tasks = lock(&self.tasks);
@@ -129,9 +137,17 @@ impl Dialer {
                 continue;
             }
             let Some(worker) = self.near.fanout.worker(index) else { continue };
-            info!(worker = worker.address, "A worker that was gone is forgotten");
-            worker.wanted.send_replace(Wanted::Forgotten);
-            self.near.fanout.leave_worker(index);
+            let forgotten = worker.wanted.send_if_modified(|wanted| {
+                let is_gone = matches!(wanted, Wanted::Gone(_));
+                if is_gone {
+                    *wanted = Wanted::Forgotten;
+                }
+                is_gone
+            });
+            if forgotten {
+                info!(worker = worker.address, "A worker that was gone is forgotten");
+                self.near.fanout.leave_worker(index);
+            }
         }
     }
 
