@@ -109,6 +109,13 @@ impl<'a> Release<'a> {
         self.cluster.forward(&self.namespace.name, "service/kubeshark-hub", 80)
     }
 
+    /// Its hubs' pods, as `pod/NAME`.
+    pub(crate) fn hubs(&self) -> Vec<String> {
+        let pods = self.get(&["pods", "-l", "app.kubeshark.co/app=hub"]);
+        let pods = pods["items"].as_array().expect("a list").iter();
+        pods.map(|pod| format!("pod/{}", pod["metadata"]["name"].as_str().expect("a name"))).collect()
+    }
+
     /// Changes an object of it.
     pub(crate) fn patch(&self, object: &str, patch: &str) {
         let words = ["kubectl", "-n", &self.namespace.name, "patch", object, "--type=merge", "-p", patch];

@@ -49,7 +49,7 @@ impl Dialer {
         let workers = self.near.fanout.workers();
         let Some(worker) = workers.iter().find(|worker| worker.address == address) else { return false };
         let was = std::mem::take(&mut lock(&worker.state).sponsors.posted);
-        self.settle(worker);
+        settle(worker);
         was
     }
 
@@ -62,7 +62,7 @@ impl Dialer {
             let place = found.remove(&worker.address);
             let before = std::mem::replace(&mut lock(&worker.state).sponsors.pod, place.clone());
             if before.is_some() || place.is_some() {
-                self.settle(&worker);
+                settle(&worker);
             }
             // A pod that changes may be ready now.
             if before != place {
@@ -99,27 +99,8 @@ impl Dialer {
             while tasks.try_join_next().is_some() {}
             tasks.spawn_on(run(worker, Arc::clone(&self.near)), &Handle::current());
         } else {
-            self.settle(&worker);
+            settle(&worker);
         }
-    }
-
-    /// Wants a worker, or not, as its sponsors do.
-    fn settle(&self, worker: &Worker) {
-        let is_there = {
-            let sponsors = &lock(&worker.state).sponsors;
-            sponsors.named || sponsors.posted || sponsors.pod.is_some()
-        };
-        worker.wanted.send_if_modified(|wanted| match (is_there, *wanted) {
-            (true, Wanted::Gone(_)) => {
-                *wanted = Wanted::Yes;
-                true
-            }
-            (false, Wanted::Yes) => {
-                *wanted = Wanted::Gone(Instant::now());
-                true
-            }
-            _ => false,
-        });
     }
 
     fn sweep(&self) {
@@ -156,4 +137,23 @@ impl Dialer {
         let mut tasks = std::mem::take(&mut *lock(&self.tasks));
         tasks.shutdown().await;
     }
+}
+
+/// Wants a worker, or not, as its sponsors do.
+fn settle(worker: &Worker) {
+    let is_there = {
+        let sponsors = &lock(&worker.state).sponsors;
+        sponsors.named || sponsors.posted || sponsors.pod.is_some()
+    };
+    worker.wanted.send_if_modified(|wanted| match (is_there, *wanted) {
+        (true, Wanted::Gone(_)) => {
+            *wanted = Wanted::Yes;
+            true
+        }
+        (false, Wanted::Yes) => {
+            *wanted = Wanted::Gone(Instant::now());
+            true
+        }
+        _ => false,
+    });
 }
