@@ -419,6 +419,25 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
+#[test]
+fn numbers_that_nobody_read_are_written_as_javascript_writes_them() {
+    let script = "function onItemCaptured(data) { console.log(JSON.stringify(data)); }";
+    let items = [
+        (
+            r#"{"id":1.0,"request":{"a":-629457177.0,"b":[1e3]}}"#,
+            r#"{"id":1,"request":{"a":-629457177,"b":[1000]}}"#,
+        ),
+        (r#"{"src":{"a":{"b":1,"10":2,"9":-0.0}}}"#, r#"{"src":{"a":{"9":0,"10":2,"b":1}}}"#),
+        (r#"{"a":12345678901234567,"b":2.5}"#, r#"{"a":12345678901234568,"b":2.5}"#),
+    ];
+    let lines = printed(&[script], |rehearsal| {
+        for (item, _) in items {
+            rehearsal.entry(item.as_bytes(), START);
+        }
+    });
+    assert_eq!(lines, items.map(|(_, written)| format!("[n-0] {written}")));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 

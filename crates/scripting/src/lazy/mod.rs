@@ -190,7 +190,7 @@ pub(crate) fn fields(
                 }
                 _ => own = Some(JsValue::undefined()),
             }
-            if own.is_some() {
+            if own.is_some() || !scan::is_canonical(&text) {
                 own = convert(object, at, context)?.map(|(_, value, _)| value);
             }
         }

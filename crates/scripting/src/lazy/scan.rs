@@ -98,9 +98,50 @@ fn value(text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
+/// Whether JavaScript would write this JSON, which has no blanks, just so: not where a number has an exponent, ends in
+/// `.0` or is beyond the integers of a double, nor where a key begins with a digit, since such keys may go first.
+pub(super) fn is_canonical(text: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        at = match byte {
+            b'"' => match string(text, at) {
+                Some(end) if text.get(end) == Some(&b':') && text[at + 1].is_ascii_digit() => return false,
+                Some(end) => end,
+                None => return false,
+            },
+            b'-' | b'0'..=b'9' => {
+                let number = &text[at..];
+                let len = number.iter().position(|byte| matches!(byte, b',' | b'}' | b']'));
+                let number = &number[..len.unwrap_or(number.len())];
+                let is_plain = number.iter().all(|byte| matches!(byte, b'-' | b'.' | b'0'..=b'9'));
+                if !is_plain || number.ends_with(b".0") || number.len() > 15 && !number.contains(&b'.') {
+                    return false;
+                }
+                at + number.len()
+            }
+            _ => at + 1,
+        };
+    }
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_javascript_writes_otherwise_is_known() {
+        for same in
+            [r#"{"a":1,"b":[-2.5,{"c":"1.0 9"}],"d1":null}"#, "0", "-12.25", r#""1""#, "123456789012345"]
+        {
+            assert!(is_canonical(same.as_bytes()), "{same}");
+        }
+        for other in
+            ["-629457177.0", "[1,-0.0]", "1e3", "1E3", "12345678901234567", r#"{"b":1,"10":2}"#, "\"a"]
+        {
+            assert!(!is_canonical(other.as_bytes()), "{other}");
+        }
+    }
 
     #[test]
     fn members_are_found_whatever_they_hold() {
