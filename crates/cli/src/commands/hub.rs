@@ -64,10 +64,10 @@ struct Cluster {
     /// Watch these namespaces only [default: all]
     #[arg(long, value_name = "NAMESPACE,…", value_delimiter = ',', env = "KUBESHARK_WATCH_NAMESPACES")]
     watch_namespaces: Vec<String>,
-    /// The ConfigMap that says what is captured and which scripts run, followed while the hub runs
+    /// The config map that says what is captured and which scripts run, followed while the hub runs
     #[arg(long, value_name = "NAME", env = "KUBESHARK_CONFIG_MAP")]
     config_map: Option<String>,
-    /// The Secret that holds the variables of scripts, followed likewise
+    /// The secret that holds the variables of scripts, followed likewise
     #[arg(long, value_name = "NAME", env = "KUBESHARK_SECRET")]
     secret: Option<String>,
     /// Capture pods whose name matches

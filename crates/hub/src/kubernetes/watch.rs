@@ -183,13 +183,14 @@ async fn map(kubernetes: Arc<Kubernetes>, name: String, scripts: Arc<Scripts>) {
     let mut seen = false;
     follow(&kubernetes, &what, watch, api, selection, |event| {
         let data = match event {
-            None | Some(Event::Init | Event::Delete(_)) => return,
             Some(Event::InitApply(map) | Event::Apply(map)) => {
                 seen = true;
                 map.data.unwrap_or_default()
             }
+            // There is none.
             Some(Event::InitDone) if !seen => BTreeMap::new(),
-            Some(Event::InitDone) => return,
+            // Without it, all stays as it was.
+            None | Some(Event::Init | Event::InitDone | Event::Delete(_)) => return,
         };
         kubernetes.follow(settings::targets(&data, &config.targets));
         match Released::read(&data) {
