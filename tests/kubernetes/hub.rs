@@ -141,7 +141,7 @@ fn targets_are_told_and_changed_live() {
     let (code, body) = program::ask(&hub.address, "PUT", "/api/pods/regex", r#"{"regex": "(web"}"#);
     assert!(code == 400 && body.contains("unclosed group"), "{code} {body}");
     // A pod that comes is one at once, and one that goes is none.
-    town.apply(&town.web("client-late", "node2"));
+    town.apply(&Town::web("client-late", "node2"));
     let expected = names(&["client-late", "client-node1", "client-node2"]);
     Cluster::wait(READY, || (targeted() == expected).then_some(()), || format!("{:?}", targeted()));
     town.kubectl(&["delete", "pod", "client-late"]);
@@ -149,12 +149,72 @@ fn targets_are_told_and_changed_live() {
     Cluster::wait(READY, || (targeted() == expected).then_some(()), || format!("{:?}", targeted()));
 }
 
+/// Two hubs behind one Service say the same, and what they were told outlives both.
+#[test]
+fn replicas_agree_and_scripts_outlive_hubs() {
+    let Some(cluster) = cluster() else { return };
+    cluster.enter();
+    let settings = ["tap.proxy.worker.srvPort=30105", "tap.hub.replicas=2", "scripting.env.KEY=value"];
+    let release = Release::install(&cluster, "agree", &settings);
+    release.rolled_out("deployment/kubeshark-hub");
+    let hubs: Vec<_> =
+        release.hubs().iter().map(|pod| cluster.forward(&release.namespace.name, pod, 8899)).collect();
+    assert_eq!(hubs.len(), 2);
+    let json = |hub: &str, path: &str| -> Value {
+        let (code, body) = program::get(hub, path, &[]);
+        assert_eq!(code, 200, "{body}");
+        serde_json::from_str(&body).expect("JSON")
+    };
+    let both = |path: &str, wanted: &dyn Fn(&Value) -> bool| {
+        for hub in &hubs {
+            let ask = || wanted(&json(&hub.address, path)).then_some(());
+            Cluster::wait(READY, ask, || json(&hub.address, path).to_string());
+        }
+    };
+    // Told to both at the same time, nothing of either is lost.
+    std::thread::scope(|scope| {
+        for (hub, name) in hubs.iter().zip(["one", "two"]) {
+            let address = &hub.address;
+            let cluster = &cluster;
+            scope.spawn(move || {
+                cluster.enter();
+                for n in 0..5 {
+                    let body = format!(r#"{{"code": "// {name} {n}"}}"#);
+                    let (code, answer) = program::ask(address, "POST", "/api/scripts", &body);
+                    assert_eq!(code, 200, "{answer}");
+                }
+            });
+        }
+    });
+    let titles = |scripts: &Value| -> BTreeSet<String> {
+        let scripts = scripts.as_array().expect("a list").iter();
+        scripts.map(|script| script["title"].as_str().expect("a title").to_owned()).collect()
+    };
+    let expected: BTreeSet<_> =
+        ["one", "two"].iter().flat_map(|name| (0..5).map(move |n| format!("{name} {n}"))).collect();
+    both("/scripts", &|scripts| titles(scripts) == expected);
+    let (code, answer) = program::ask(&hubs[0].address, "PUT", "/pods/regex", r#"{"regex": "^web"}"#);
+    assert_eq!(code, 200, "{answer}");
+    both("/pods/regex", &|rule| rule["regex"] == "^web");
+    both("/scripts/env", &|env| env["names"] == serde_json::json!(["KEY"]));
+    let (code, answer) = program::ask(&hubs[1].address, "POST", "/scripts/env", r#"{"OTHER": 1}"#);
+    assert_eq!(code, 200, "{answer}");
+    both("/scripts/env", &|env| env["names"] == serde_json::json!(["OTHER"]));
+
+    drop(hubs);
+    release.restart_hub();
+    let hub = release.hub();
+    assert_eq!(titles(&json(&hub.address, "/scripts")), expected);
+    assert_eq!(json(&hub.address, "/pods/regex")["regex"], "^web");
+    assert_eq!(json(&hub.address, "/scripts/env")["names"], serde_json::json!(["OTHER"]));
+}
+
 /// A node comes and goes, and a hub is another one: nobody has to help.
 #[test]
 fn nodes_come_and_go_and_a_hub_begins_anew() {
     let Some(cluster) = cluster() else { return };
     cluster.enter();
-    let release = Release::install(&cluster, "moves", &["tap.proxy.worker.srvPort=30104"]);
+    let release = Release::install_alone(&cluster, "moves", &["tap.proxy.worker.srvPort=30104"]);
     release.workers();
     let hub = release.hub();
     status_when(&hub.address, |status| connected(status) == are(NODES));

@@ -1,6 +1,11 @@
 //! Our image on every node, and the chart installed with it.
 
-use std::{path::PathBuf, process::Command, sync::OnceLock, time::Duration};
+use std::{
+    path::PathBuf,
+    process::Command,
+    sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    time::Duration,
+};
 
 use serde_json::Value;
 use support::{
@@ -33,16 +38,40 @@ pub(crate) fn cluster() -> Option<Cluster> {
     Some(cluster)
 }
 
+/// Nodes come and go in one test alone; the others count on those that there are.
+static NODES: RwLock<()> = RwLock::new(());
+
+/// Why a release's nodes are those that it expects.
+enum Still {
+    /// They stay.
+    Shared(#[expect(dead_code, reason = "it is held")] RwLockReadGuard<'static, ()>),
+    /// Nobody else looks.
+    Alone(#[expect(dead_code, reason = "it is held")] RwLockWriteGuard<'static, ()>),
+}
+
 /// The chart, installed in a namespace of its own; it goes with its value.
 pub(crate) struct Release<'a> {
     cluster: &'a Cluster,
+    #[expect(dead_code, reason = "it is held")]
+    still: Still,
     /// Where.
     pub(crate) namespace: Namespace<'a>,
 }
 
 impl<'a> Release<'a> {
-    /// Installs it with these settings and waits for nothing.
+    /// Installs it with these settings and waits for nothing but a test in which nodes come and go.
     pub(crate) fn install(cluster: &'a Cluster, purpose: &str, settings: &[&str]) -> Self {
+        let still = Still::Shared(NODES.read().unwrap_or_else(PoisonError::into_inner));
+        Self::install_while(still, cluster, purpose, settings)
+    }
+
+    /// The same for the test in which nodes come and go.
+    pub(crate) fn install_alone(cluster: &'a Cluster, purpose: &str, settings: &[&str]) -> Self {
+        let still = Still::Alone(NODES.write().unwrap_or_else(PoisonError::into_inner));
+        Self::install_while(still, cluster, purpose, settings)
+    }
+
+    fn install_while(still: Still, cluster: &'a Cluster, purpose: &str, settings: &[&str]) -> Self {
         let label = "pod-security.kubernetes.io/enforce=privileged";
         let namespace = Namespace::new(cluster, purpose, &[label]);
         let chart = support::root().join("helm");
@@ -52,7 +81,7 @@ impl<'a> Release<'a> {
             ["tap.docker.registry=localhost", "tap.docker.tag=test", "tap.docker.imagePullPolicy=Never"];
         words.extend(ours.iter().chain(settings).flat_map(|setting| ["--set", setting]));
         cluster.must(&words, "");
-        Self { cluster, namespace }
+        Self { cluster, still, namespace }
     }
 
     /// `kubectl get` in its namespace.
@@ -78,6 +107,13 @@ impl<'a> Release<'a> {
     pub(crate) fn hub(&self) -> Forward {
         self.rolled_out("deployment/kubeshark-hub");
         self.cluster.forward(&self.namespace.name, "service/kubeshark-hub", 80)
+    }
+
+    /// Its hubs' pods, as `pod/NAME`.
+    pub(crate) fn hubs(&self) -> Vec<String> {
+        let pods = self.get(&["pods", "-l", "app.kubeshark.co/app=hub"]);
+        let pods = pods["items"].as_array().expect("a list").iter();
+        pods.map(|pod| format!("pod/{}", pod["metadata"]["name"].as_str().expect("a name"))).collect()
     }
 
     /// Changes an object of it.

@@ -73,9 +73,9 @@ impl<'a> Town<'a> {
         });
         town.apply(&service);
         for node in nodes {
-            town.apply(&town.web(&format!("web-{node}"), node));
+            town.apply(&Self::web(&format!("web-{node}"), node));
             let command = ["/usr/bin/sleep", "infinity"];
-            town.apply(&town.pod(&format!("client-{node}"), node, "client", &command));
+            town.apply(&Self::pod(&format!("client-{node}"), node, "client", &command));
         }
         town.cluster.must(
             &[
@@ -94,13 +94,13 @@ impl<'a> Town<'a> {
     }
 
     /// An nginx.
-    pub(crate) fn web(&self, name: &str, node: &str) -> Value {
-        let mut pod = self.pod(name, node, "web", &["/usr/sbin/nginx", "-c", "/nginx.conf"]);
+    pub(crate) fn web(name: &str, node: &str) -> Value {
+        let mut pod = Self::pod(name, node, "web", &["/usr/sbin/nginx", "-c", "/nginx.conf"]);
         pod["spec"]["containers"][0]["ports"] = json!([{"containerPort": 80, "protocol": "TCP"}]);
         pod
     }
 
-    fn pod(&self, name: &str, node: &str, app: &str, command: &[&str]) -> Value {
+    fn pod(name: &str, node: &str, app: &str, command: &[&str]) -> Value {
         json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": app}},
             "spec": {
@@ -120,11 +120,6 @@ impl<'a> Town<'a> {
     /// `kubectl` in its namespace.
     pub(crate) fn kubectl(&self, words: &[&str]) -> String {
         self.cluster.must(&[&["kubectl", "-n", &self.namespace.name], words].concat(), "")
-    }
-
-    /// A pod's address.
-    pub(crate) fn ip(&self, pod: &str) -> String {
-        self.kubectl(&["get", "pod", pod, "-o", "jsonpath={.status.podIP}"])
     }
 
     /// The client of `node` asks for `url`, `n` times over a connection each; all of them are answered.

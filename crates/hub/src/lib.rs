@@ -119,7 +119,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let mut tasks = JoinSet::new();
     tasks.spawn(Arc::clone(&dialer).sweeping());
     if let Some(kubernetes) = &kubernetes {
-        tasks.spawn(kubernetes::run(Arc::clone(kubernetes), Arc::clone(&dialer)));
+        tasks.spawn(kubernetes::run(Arc::clone(kubernetes), Arc::clone(&dialer), Arc::clone(&scripts)));
     }
     tasks.spawn(scripts::follow(Arc::clone(&scripts), sources));
     let (trigger, shutdown) = web::shutdown();

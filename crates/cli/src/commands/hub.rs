@@ -62,9 +62,12 @@ struct Cluster {
     /// Watch these namespaces only [default: all]
     #[arg(long, value_name = "NAMESPACE,…", value_delimiter = ',', env = "KUBESHARK_WATCH_NAMESPACES")]
     watch_namespaces: Vec<String>,
-    /// The ConfigMap that says what is captured, followed while the hub runs
+    /// The config map that says what is captured and which scripts run, followed while the hub runs
     #[arg(long, value_name = "NAME", env = "KUBESHARK_CONFIG_MAP")]
     config_map: Option<String>,
+    /// The secret that holds the variables of scripts, followed likewise
+    #[arg(long, value_name = "NAME", env = "KUBESHARK_SECRET")]
+    secret: Option<String>,
     /// Capture pods whose name matches
     #[arg(long, value_name = "REGEX", env = "POD_REGEX", default_value = "")]
     regex: String,
@@ -93,6 +96,7 @@ impl Cluster {
             worker_port: self.worker_port,
             watch: given(self.watch_namespaces),
             config_map: self.config_map.filter(|name| !name.is_empty()),
+            secret: self.secret.filter(|name| !name.is_empty()),
             targets: TargetConfig {
                 regex: self.regex,
                 namespaces: given(self.namespaces),

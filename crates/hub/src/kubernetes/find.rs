@@ -114,7 +114,7 @@ mod tests {
         let pods = BTreeMap::from([
             pod("a", Some("10.0.0.1"), |_| ()),
             pod("b", Some("fd00::1"), |pod| {
-                (pod.ready, pod.waiting) = (false, Some("CrashLoopBackOff".into()))
+                (pod.ready, pod.waiting) = (false, Some("CrashLoopBackOff".into()));
             }),
             pod("c", None, |pod| (pod.ready, pod.phase) = (false, "Pending".into())),
             pod("d", Some("10.0.0.9"), |pod| pod.over = true),

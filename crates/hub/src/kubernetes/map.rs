@@ -3,9 +3,19 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{Api, api::PostParams};
+use api::messages::Env;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{
+    Api,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
+
+use crate::scripts::{
+    Order, ScriptError, Scripts,
+    release::{self, Released},
+};
 
 use super::{Kubernetes, TargetConfig, TargetError, Wish, chain, settings, settings::Rule};
 
@@ -20,9 +30,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) enum MapError {
     #[error(transparent)]
     Targets(#[from] TargetError),
+    #[error(transparent)]
+    Script(#[from] ScriptError),
+    #[error("the scripts that the release keeps cannot be read: {0}")]
+    Unreadable(String),
     #[error("no ConfigMap keeps what is changed; start the hub with --config-map")]
     Unnamed,
-    #[error("the ConfigMap {name} cannot be changed: {why}")]
+    #[error("{name} cannot be changed: {why}")]
     Refused { name: String, why: String },
     #[error("the ConfigMap {0} was changed by others again and again; try later")]
     Contended(String),
@@ -45,6 +59,48 @@ impl Kubernetes {
         // The watch says the same in a moment; who was answered need not wait for it.
         self.follow(targets.clone());
         Ok(targets)
+    }
+
+    /// Whether scripts are kept in a `ConfigMap`.
+    pub(crate) fn keeps_scripts(&self) -> bool {
+        self.config.config_map.is_some()
+    }
+
+    /// Keeps what a request wants of scripts, for every hub of the release; gives the script's number and what the release
+    /// says now.
+    pub(crate) async fn keep_scripts(
+        &self,
+        scripts: &Scripts,
+        order: &Order,
+    ) -> Result<(u32, Released), MapError> {
+        self.swap(|data| {
+            let released = Released::read(data).map_err(MapError::Unreadable)?;
+            let (index, released) = scripts.rehearse(&released, order.clone())?;
+            released.write(data);
+            Ok((index, released))
+        })
+        .await
+    }
+
+    /// Whether the variables of scripts are kept in a `Secret`.
+    pub(crate) fn keeps_env(&self) -> bool {
+        self.config.secret.is_some()
+    }
+
+    /// Keeps the variables of scripts.
+    pub(crate) async fn keep_env(&self, env: &Env) -> Result<(), MapError> {
+        let Some(name) = &self.config.secret else { return Ok(()) };
+        let api = Api::<Secret>::namespaced(self.client.clone(), &self.config.namespace);
+        // All of it is new, so that nothing of another hub's can be lost but what was to be replaced.
+        let patch =
+            Patch::Merge(json!({ "stringData": { release::ENV: Value::Object(env.clone()).to_string() } }));
+        let parameters = PatchParams::default();
+        let patching = api.patch(name, &parameters, &patch);
+        match timeout(PATIENCE, patching).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(MapError::Refused { name: name.clone(), why: chain(&error) }),
+            Err(_) => Err(MapError::TimedOut(PATIENCE)),
+        }
     }
 
     /// Changes the data of the `ConfigMap`. `change` is called anew where another hub was faster.

@@ -55,8 +55,11 @@ pub struct KubernetesConfig {
     pub worker_port: u16,
     /// The namespaces that may be watched; empty is the whole cluster.
     pub watch: Vec<String>,
-    /// The `ConfigMap` that says what is captured, in the hub's namespace; what it does not say, `targets` does.
+    /// The `ConfigMap` that says what is captured and which scripts run, in the hub's namespace; what it does not say of
+    /// targets, `targets` does.
     pub config_map: Option<String>,
+    /// The `Secret` that holds the variables of scripts, likewise.
+    pub secret: Option<String>,
     /// What is captured where nobody says otherwise.
     pub targets: TargetConfig,
 }
@@ -89,6 +92,8 @@ struct State {
     /// All names as a message, and the number of the change that follows.
     complete: Option<(u64, Utf8Bytes)>,
     watches: BTreeMap<String, Watch>,
+    /// How many watches there will be: none of them says anything before all have begun.
+    expected: usize,
     /// Why the rule that was last read is not followed.
     rule_error: Option<String>,
     /// Pods of workers that have no address yet.
@@ -119,16 +124,22 @@ impl std::fmt::Debug for Kubernetes {
 
 impl Kubernetes {
     /// A view that has seen nothing yet. The targets are those of the configuration.
-    pub(crate) fn new(config: KubernetesConfig, client: kube::Client) -> Result<Self, TargetError> {
+    pub(crate) fn new(mut config: KubernetesConfig, client: kube::Client) -> Result<Self, TargetError> {
+        config.watch.sort();
+        config.watch.dedup();
         let mut cluster = Cluster::default();
         cluster.set_rule(Rule::new(config.targets.clone())?);
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let scopes = config.watch.len().max(1);
+        let optional = [config.config_map.is_some(), config.secret.is_some(), config.watch.is_empty()];
+        let expected = 1 + 3 * scopes + optional.iter().filter(|wanted| **wanted).count();
         let state = State {
             cluster,
             log: VecDeque::new(),
             next: FIRST,
             complete: None,
             watches: BTreeMap::new(),
+            expected,
             rule_error: None,
             waiting: Vec::new(),
         };
@@ -198,6 +209,9 @@ impl Kubernetes {
     /// Why the hub is of no use yet: `None` once it knows its settings and its workers.
     pub(crate) fn not_ready(&self) -> Option<String> {
         let state = self.state();
+        if state.watches.len() < state.expected {
+            return Some("still begins to watch the cluster".into());
+        }
         let missing = state.watches.iter().find(|(_, watch)| watch.needed && !watch.listed);
         missing.map(|(what, watch)| match &watch.error {
             Some(error) => format!("cannot watch {what}: {error}"),

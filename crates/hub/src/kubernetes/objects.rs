@@ -35,6 +35,7 @@ pub(crate) struct Key {
 
 /// A pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that Kubernetes tells")]
 pub(crate) struct Pod {
     pub(crate) key: Key,
     pub(crate) uid: String,

@@ -68,17 +68,11 @@ pub enum TargetError {
 }
 
 /// The same, ready to be used.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Rule {
     config: TargetConfig,
     regex: Option<Regex>,
     labels: Selector,
-}
-
-impl Default for Rule {
-    fn default() -> Self {
-        Self { config: TargetConfig::default(), regex: None, labels: Selector::default() }
-    }
 }
 
 impl Rule {

@@ -33,7 +33,8 @@ impl Kubernetes {
         let mut state = self.state();
         let mut messages = Vec::new();
         let listed = |wanted: fn(&super::Watch) -> bool| {
-            state.watches.values().filter(|watch| wanted(watch)).all(|watch| watch.listed)
+            let mut watches = state.watches.values().filter(|watch| wanted(watch));
+            state.watches.len() >= state.expected && watches.all(|watch| watch.listed)
         };
         let (names, targets) = (listed(|watch| watch.names), listed(|watch| watch.names || watch.needed));
         if names {

@@ -9,9 +9,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use api::messages::Env;
 use futures_util::StreamExt;
 use k8s_openapi::api::{
-    core::v1::{ConfigMap, Node, Pod, Service},
+    core::v1::{ConfigMap, Node, Pod, Secret, Service},
     discovery::v1::EndpointSlice,
 };
 use kube::{
@@ -26,7 +27,13 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{Kubernetes, Watch, chain, cluster::Kind, find, now, objects::Object, settings};
-use crate::workers::Dialer;
+use crate::{
+    scripts::{
+        Scripts,
+        release::{self, Released},
+    },
+    workers::Dialer,
+};
 
 /// The first and the longest pause before a watch that failed is begun anew.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
@@ -35,11 +42,14 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from
 const SWEEP: Duration = Duration::from_secs(30);
 
 /// Watches; returns only if it is dropped.
-pub(crate) async fn run(kubernetes: Arc<Kubernetes>, dialer: Arc<Dialer>) {
+pub(crate) async fn run(kubernetes: Arc<Kubernetes>, dialer: Arc<Dialer>, scripts: Arc<Scripts>) {
     let mut watches = JoinSet::new();
     let config = &kubernetes.config;
     if let Some(name) = &config.config_map {
-        watches.spawn(map(Arc::clone(&kubernetes), name.clone()));
+        watches.spawn(map(Arc::clone(&kubernetes), name.clone(), Arc::clone(&scripts)));
+    }
+    if let Some(name) = &config.secret {
+        watches.spawn(secret(Arc::clone(&kubernetes), name.clone(), scripts));
     }
     watches.spawn(workers(Arc::clone(&kubernetes), dialer));
     let scopes: Vec<_> = match &*config.watch {
@@ -163,7 +173,7 @@ async fn workers(kubernetes: Arc<Kubernetes>, dialer: Arc<Dialer>) {
 }
 
 /// Follows the release's `ConfigMap`.
-async fn map(kubernetes: Arc<Kubernetes>, name: String) {
+async fn map(kubernetes: Arc<Kubernetes>, name: String, scripts: Arc<Scripts>) {
     let config = &kubernetes.config;
     let api = Api::<ConfigMap>::namespaced(kubernetes.client.clone(), &config.namespace);
     // A role can allow to watch one by its name only if that is what is asked for.
@@ -173,15 +183,40 @@ async fn map(kubernetes: Arc<Kubernetes>, name: String) {
     let mut seen = false;
     follow(&kubernetes, &what, watch, api, selection, |event| {
         let data = match event {
-            None | Some(Event::Init | Event::Delete(_)) => return,
             Some(Event::InitApply(map) | Event::Apply(map)) => {
                 seen = true;
                 map.data.unwrap_or_default()
             }
+            // There is none.
             Some(Event::InitDone) if !seen => BTreeMap::new(),
-            Some(Event::InitDone) => return,
+            // Without it, all stays as it was.
+            None | Some(Event::Init | Event::InitDone | Event::Delete(_)) => return,
         };
         kubernetes.follow(settings::targets(&data, &config.targets));
+        match Released::read(&data) {
+            // It waits for the parser, and nothing but the next event waits for it.
+            Ok(released) => tokio::task::block_in_place(|| scripts.release(released)),
+            Err(error) => scripts.complain(&format!("the release's scripts stay as they were: {error}")),
+        }
+    })
+    .await;
+}
+
+/// Follows the release's `Secret`.
+async fn secret(kubernetes: Arc<Kubernetes>, name: String, scripts: Arc<Scripts>) {
+    let api = Api::<Secret>::namespaced(kubernetes.client.clone(), &kubernetes.config.namespace);
+    let selection = watcher::Config::default().fields(&format!("metadata.name={name}"));
+    let what = format!("the Secret {name} in {}", kubernetes.config.namespace);
+    let watch = Watch { names: false, needed: true, ..Watch::new() };
+    follow(&kubernetes, &what, watch, api, selection, |event| {
+        let Some(Event::InitApply(secret) | Event::Apply(secret)) = event else { return };
+        let Some(text) = secret.data.and_then(|mut data| data.remove(release::ENV)) else { return };
+        let read = serde_json::from_slice::<Env>(&text.0);
+        // What is wrong may be part of a secret: it is not told.
+        let read = read.map_err(|_| format!("{} is no JSON object", release::ENV));
+        if let Err(error) = read.and_then(|env| scripts.set_env(env).map_err(|error| error.to_string())) {
+            scripts.complain(&format!("the variables stay as they were: {error}"));
+        }
     })
     .await;
 }

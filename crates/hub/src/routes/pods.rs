@@ -108,8 +108,9 @@ fn answer(kubernetes: &Kubernetes, targets: &TargetConfig) -> Value {
 impl From<MapError> for Failure {
     fn from(error: MapError) -> Self {
         let status = match error {
+            MapError::Script(error) => return error.into(),
             MapError::Targets(_) => StatusCode::BAD_REQUEST,
-            MapError::Unnamed | MapError::Contended(_) => StatusCode::CONFLICT,
+            MapError::Unnamed | MapError::Unreadable(_) | MapError::Contended(_) => StatusCode::CONFLICT,
             MapError::Refused { .. } => StatusCode::BAD_GATEWAY,
             MapError::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
         };

@@ -49,17 +49,20 @@ impl Dialer {
         let workers = self.near.fanout.workers();
         let Some(worker) = workers.iter().find(|worker| worker.address == address) else { return false };
         let was = std::mem::take(&mut lock(&worker.state).sponsors.posted);
-        self.settle(worker);
+        settle(worker);
         was
     }
 
     /// The workers that have pods, all of them.
     pub(crate) fn found(&self, mut found: BTreeMap<String, Place>) {
         for worker in self.near.fanout.workers() {
+            if *worker.wanted.borrow() == Wanted::Forgotten {
+                continue;
+            }
             let place = found.remove(&worker.address);
             let before = std::mem::replace(&mut lock(&worker.state).sponsors.pod, place.clone());
             if before.is_some() || place.is_some() {
-                self.settle(&worker);
+                settle(&worker);
             }
             // A pod that changes may be ready now.
             if before != place {
@@ -83,7 +86,12 @@ impl Dialer {
     }
 
     fn sponsor(&self, address: &str, note: impl FnOnce(&mut State)) {
-        let (worker, is_new) = self.near.fanout.enter_worker(address);
+        let (mut worker, mut is_new) = self.near.fanout.enter_worker(address);
+        while *worker.wanted.borrow() == Wanted::Forgotten {
+            // It is about to leave; who comes now is another.
+            self.near.fanout.leave_worker(worker.index);
+            (worker, is_new) = self.near.fanout.enter_worker(address);
+        }
         note(&mut lock(&worker.state));
         if is_new {
             let mut tasks = lock(&self.tasks);
@@ -91,27 +99,8 @@ impl Dialer {
             while tasks.try_join_next().is_some() {}
             tasks.spawn_on(run(worker, Arc::clone(&self.near)), &Handle::current());
         } else {
-            self.settle(&worker);
+            settle(&worker);
         }
-    }
-
-    /// Wants a worker, or not, as its sponsors do.
-    fn settle(&self, worker: &Worker) {
-        let is_there = {
-            let sponsors = &lock(&worker.state).sponsors;
-            sponsors.named || sponsors.posted || sponsors.pod.is_some()
-        };
-        worker.wanted.send_if_modified(|wanted| match (is_there, *wanted) {
-            (true, Wanted::Gone(_)) => {
-                *wanted = Wanted::Yes;
-                true
-            }
-            (false, Wanted::Yes) => {
-                *wanted = Wanted::Gone(Instant::now());
-                true
-            }
-            _ => false,
-        });
     }
 
     fn sweep(&self) {
@@ -129,9 +118,17 @@ impl Dialer {
                 continue;
             }
             let Some(worker) = self.near.fanout.worker(index) else { continue };
-            info!(worker = worker.address, "A worker that was gone is forgotten");
-            worker.wanted.send_replace(Wanted::Forgotten);
-            self.near.fanout.leave_worker(index);
+            let forgotten = worker.wanted.send_if_modified(|wanted| {
+                let is_gone = matches!(wanted, Wanted::Gone(_));
+                if is_gone {
+                    *wanted = Wanted::Forgotten;
+                }
+                is_gone
+            });
+            if forgotten {
+                info!(worker = worker.address, "A worker that was gone is forgotten");
+                self.near.fanout.leave_worker(index);
+            }
         }
     }
 
@@ -140,4 +137,23 @@ impl Dialer {
         let mut tasks = std::mem::take(&mut *lock(&self.tasks));
         tasks.shutdown().await;
     }
+}
+
+/// Wants a worker, or not, as its sponsors do.
+fn settle(worker: &Worker) {
+    let is_there = {
+        let sponsors = &lock(&worker.state).sponsors;
+        sponsors.named || sponsors.posted || sponsors.pod.is_some()
+    };
+    worker.wanted.send_if_modified(|wanted| match (is_there, *wanted) {
+        (true, Wanted::Gone(_)) => {
+            *wanted = Wanted::Yes;
+            true
+        }
+        (false, Wanted::Yes) => {
+            *wanted = Wanted::Gone(Instant::now());
+            true
+        }
+        _ => false,
+    });
 }

@@ -318,7 +318,7 @@ async fn changed(cluster: &mut Option<Receiver<u64>>) {
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// What the worker must be told of one watcher.

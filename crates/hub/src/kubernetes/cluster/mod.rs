@@ -167,10 +167,7 @@ impl Cluster {
     fn apply_pod(&mut self, mut pod: Pod, now: UnixNanos) {
         let key = pod.key.clone();
         if let Some(known) = self.pods.get(&key) {
-            if known.uid != pod.uid {
-                // Another of the same name: what was told of the first was its last.
-                self.remove_pod(&key, now);
-            } else {
+            if known.uid == pod.uid {
                 // Its network's beginning is told while it lasts only.
                 pod.started = match (known.started, pod.started) {
                     (Some(known_start), Some(start)) if known.ips == pod.ips => Some(known_start.min(start)),
@@ -179,6 +176,9 @@ impl Cluster {
                 if *known == pod {
                     return;
                 }
+            } else {
+                // Another of the same name: what was told of the first was its last.
+                self.remove_pod(&key, now);
             }
         }
         if pod.started.is_none() && !pod.ips.is_empty() {
@@ -232,7 +232,7 @@ impl Cluster {
         let slices = self.slices.values().filter(|slice| {
             slice.key.namespace == service.namespace && slice.service.as_deref() == Some(&service.name)
         });
-        let behind: BTreeSet<_> = slices.flat_map(|slice| pods_of(slice)).collect();
+        let behind: BTreeSet<_> = slices.flat_map(pods_of).collect();
         for pod in behind {
             self.reclaim_pod(&pod, now, false);
         }
@@ -251,19 +251,16 @@ impl Cluster {
             pods.insert(pod);
         }
         let source = Source::Slice { namespace: key.namespace.clone(), name: key.name.clone() };
-        match another {
-            Some(slice) => {
-                for pod in pods_of(&slice) {
-                    self.listed.entry(pod.clone()).or_default().insert(key.clone());
-                    pods.insert(pod);
-                }
-                self.book.claim(&source, strangers(&slice), slice.created.unwrap_or(now), now);
-                self.slices.insert(key.clone(), slice);
+        if let Some(slice) = another {
+            for pod in pods_of(&slice) {
+                self.listed.entry(pod.clone()).or_default().insert(key.clone());
+                pods.insert(pod);
             }
-            None => {
-                self.slices.remove(key);
-                self.book.end(&source, End::unseen(now), now);
-            }
+            self.book.claim(&source, strangers(&slice), slice.created.unwrap_or(now), now);
+            self.slices.insert(key.clone(), slice);
+        } else {
+            self.slices.remove(key);
+            self.book.end(&source, End::unseen(now), now);
         }
         for pod in pods {
             self.reclaim_pod(&pod, now, false);
