@@ -2,7 +2,7 @@
 
 use std::{
     net::TcpStream,
-    sync::mpsc::{self, RecvTimeoutError, Sender},
+    sync::mpsc::{self, RecvTimeoutError, SyncSender},
     thread::{self, JoinHandle},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -121,7 +121,7 @@ impl Hub {
 
     /// From now on it brings news late.
     pub(crate) fn slowly(mut self, known: u64) -> Slow {
-        let (news, come) = mpsc::channel::<(Instant, News)>();
+        let (news, come) = mpsc::sync_channel::<(Instant, News)>(16);
         let thread = thread::spawn(move || {
             let mut waiting: Vec<(Instant, News)> = Vec::new();
             let mut next = known;
@@ -141,7 +141,9 @@ impl Hub {
                     Err(RecvTimeoutError::Disconnected) if waiting.is_empty() => return self,
                     // The rest goes out at once.
                     Err(RecvTimeoutError::Disconnected) => {
-                        waiting.iter_mut().for_each(|(due, _)| *due = Instant::now());
+                        for (due, _) in &mut waiting {
+                            *due = Instant::now();
+                        }
                     }
                 }
             }
@@ -166,7 +168,7 @@ fn names(from: u64, news: Vec<News>, complete: bool) -> ToWorker {
 
 /// A hub whose news comes after a while.
 pub(crate) struct Slow {
-    news: Sender<(Instant, News)>,
+    news: SyncSender<(Instant, News)>,
     thread: JoinHandle<Hub>,
 }
 

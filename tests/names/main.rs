@@ -270,7 +270,9 @@ fn one_had_the_address_and_none_is_guessed() {
     let mut by_second: HashMap<i64, usize> = HashMap::new();
     for life in &lives {
         let seconds = BTreeSet::from([second(life.began), second(life.ended)]);
-        seconds.into_iter().for_each(|second| *by_second.entry(second).or_default() += 1);
+        for second in seconds {
+            *by_second.entry(second).or_default() += 1;
+        }
     }
     for entry in unnamed(&entries) {
         let at = entry["timestamp"].as_i64().expect("a time") * 1_000_000;

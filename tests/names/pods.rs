@@ -28,9 +28,9 @@ impl Pod {
     /// A pod at `10.66.NET.2`, port 80, on the namespace of this thread, which is its node.
     pub(crate) fn start(device: &str, net: u8) -> Self {
         let (over, hooks) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (entered, inside) = mpsc::channel();
-        let (plugged, plug) = mpsc::channel();
-        let (listening, ready) = mpsc::channel();
+        let (entered, inside) = mpsc::sync_channel(1);
+        let (plugged, plug) = mpsc::sync_channel(1);
+        let (listening, ready) = mpsc::sync_channel(1);
         let (theirs, counted) = (Arc::clone(&over), Arc::clone(&hooks));
         let thread = thread::spawn(move || {
             let namespace = Namespace::enter().expect("a namespace");
