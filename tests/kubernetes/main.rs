@@ -1,4 +1,6 @@
 //! The program in pods of a real two-node cluster, installed by its chart.
 
+mod hub;
 mod release;
+mod traffic;
 mod workers;

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::Command, sync::OnceLock, time::Duration};
 use serde_json::Value;
 use support::{
     Scratch,
-    kubernetes::{Cluster, Namespace},
+    kubernetes::{Cluster, Forward, Namespace},
     program,
 };
 
@@ -22,6 +22,7 @@ pub(crate) fn cluster() -> Option<Cluster> {
     }
     LOADED.get_or_init(|| {
         let scratch = Scratch::new();
+        crate::traffic::load(&cluster, scratch.path());
         let image = scratch.path().join("kubeshark-test.tar");
         let mut command = Command::new(support::root().join("hack/images.sh"));
         command.arg("--test").arg(&image).arg(PathBuf::from(env!("CARGO_BIN_EXE_kubeshark")));
@@ -71,6 +72,32 @@ impl<'a> Release<'a> {
         let pods = self.get(&["pods", "-l", "app.kubeshark.co/app=worker"]);
         let pods = pods["items"].as_array().expect("a list");
         pods.iter().map(|pod| pod["metadata"]["name"].as_str().expect("a name").to_owned()).collect()
+    }
+
+    /// Where the hub is, once it is ready.
+    pub(crate) fn hub(&self) -> Forward {
+        self.rolled_out("deployment/kubeshark-hub");
+        self.cluster.forward(&self.namespace.name, "service/kubeshark-hub", 80)
+    }
+
+    /// Changes an object of it.
+    pub(crate) fn patch(&self, object: &str, patch: &str) {
+        let words = ["kubectl", "-n", &self.namespace.name, "patch", object, "--type=merge", "-p", patch];
+        self.cluster.must(&words, "");
+    }
+
+    /// Ends the hub's pod, as a crash would; another takes its place.
+    pub(crate) fn restart_hub(&self) {
+        let words =
+            ["kubectl", "-n", &self.namespace.name, "delete", "pod", "-l", "app.kubeshark.co/app=hub"];
+        self.cluster.must(&words, "");
+    }
+
+    /// Waits until all pods of it are new and ready.
+    pub(crate) fn rolled_out(&self, object: &str) {
+        let words = ["kubectl", "-n", &self.namespace.name, "rollout", "status", object, "--timeout=90s"];
+        let ran = self.cluster.run(&words, "");
+        assert_eq!(ran.code, Some(0), "{}\n{}", ran.stderr, self.troubles());
     }
 
     /// What a pod answers when the API server asks it.

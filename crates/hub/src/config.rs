@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::scripts::source::SourceConfig;
+use crate::{kubernetes::KubernetesConfig, scripts::source::SourceConfig};
 
 /// Everything that a hub is told.
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Its workers, each `host:port`; one that is named twice counts once.
     pub workers: Vec<String>,
+    /// The cluster that it is in.
+    pub kubernetes: Option<KubernetesConfig>,
     /// Where scripts and their variables come from, besides requests.
     pub scripts: SourceConfig,
     /// Our own program, which parses and runs scripts as `script-host`. Without it no script is parsed, nor run here.
@@ -26,6 +28,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8899)),
             workers: Vec::new(),
+            kubernetes: None,
             scripts: SourceConfig::default(),
             script_host: None,
             allowed_hosts: Vec::new(),
@@ -56,12 +59,18 @@ pub struct Limits {
     pub merge_wait: Duration,
     /// How long a worker may stay silent (it is pinged three times in that time) before its connection is given up.
     pub worker_silence: Duration,
+    /// How long a worker's machine may take to take a connection: then it is dialled anew.
+    pub connect_timeout: Duration,
     /// How long a worker may take to answer a dial or a command.
     pub worker_timeout: Duration,
     /// How long a worker may take to answer a request for which a person waits.
     pub answer_timeout: Duration,
     /// The first and the longest pause between two dials of a worker.
     pub redial: (Duration, Duration),
+    /// How long a worker is remembered that is gone.
+    pub gone_kept: Duration,
+    /// Most workers that are remembered though they are gone; one more forgets the one that was gone first.
+    pub gone_workers: usize,
     /// Largest frame of entries that a worker may send, and largest answer to a request, in bytes.
     pub message_bytes: usize,
     /// Most scripts.
@@ -87,9 +96,12 @@ impl Default for Limits {
             credit_bytes: 256 * 1024,
             merge_wait: Duration::from_millis(500),
             worker_silence: Duration::from_secs(15),
+            connect_timeout: Duration::from_secs(2),
             worker_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(5),
-            redial: (Duration::from_millis(100), Duration::from_secs(5)),
+            redial: (Duration::from_millis(100), Duration::from_secs(2)),
+            gone_kept: Duration::from_mins(10),
+            gone_workers: 256,
             message_bytes: 64 * 1024 * 1024,
             scripts: 256,
             script_bytes: 1024 * 1024,

@@ -27,7 +27,7 @@ use crate::{
 /// The hub's watchers and workers.
 #[derive(Debug)]
 pub(crate) struct Fanout {
-    workers: Vec<Arc<Worker>>,
+    workers: RwLock<Workers>,
     watchers: RwLock<Watchers>,
     bounds: Bounds,
     /// What watchers that are gone have counted.
@@ -38,6 +38,12 @@ pub(crate) struct Fanout {
 struct Watchers {
     by_id: BTreeMap<SubscriptionId, Arc<Watcher>>,
     last_id: SubscriptionId,
+}
+
+#[derive(Debug, Default)]
+struct Workers {
+    by_index: BTreeMap<usize, Arc<Worker>>,
+    next: usize,
 }
 
 /// A query at work.
@@ -63,18 +69,49 @@ pub(crate) struct Counts {
 }
 
 impl Fanout {
-    pub(crate) fn new(workers: Vec<Arc<Worker>>, limits: &Limits) -> Self {
+    /// Without workers and watchers.
+    pub(crate) fn new(limits: &Limits) -> Self {
         let bounds = Bounds {
             bytes: limits.queue_bytes,
             entries: limits.queue_entries,
             credit: limits.credit_bytes,
             merge_wait: limits.merge_wait,
         };
-        Self { workers, watchers: RwLock::default(), bounds, past: Mutex::default() }
+        Self { workers: RwLock::default(), watchers: RwLock::default(), bounds, past: Mutex::default() }
     }
 
-    pub(crate) fn workers(&self) -> &[Arc<Worker>] {
-        &self.workers
+    /// All workers in the order in which they came, also those that are away, or gone a short while ago.
+    pub(crate) fn workers(&self) -> Vec<Arc<Worker>> {
+        let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner);
+        workers.by_index.values().cloned().collect()
+    }
+
+    /// The worker of this number.
+    pub(crate) fn worker(&self, index: usize) -> Option<Arc<Worker>> {
+        self.workers.read().unwrap_or_else(PoisonError::into_inner).by_index.get(&index).cloned()
+    }
+
+    /// The worker of this address; whether it is new.
+    pub(crate) fn enter_worker(&self, address: &str) -> (Arc<Worker>, bool) {
+        let mut workers = self.workers.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = workers.by_index.values().find(|worker| worker.address == address) {
+            return (Arc::clone(known), false);
+        }
+        let index = workers.next;
+        workers.next += 1;
+        let worker = Arc::new(Worker::new(index, address.to_owned()));
+        workers.by_index.insert(index, Arc::clone(&worker));
+        (worker, true)
+    }
+
+    /// Forgets a worker: another of its address will be another.
+    pub(crate) fn leave_worker(&self, index: usize) {
+        self.workers.write().unwrap_or_else(PoisonError::into_inner).by_index.remove(&index);
+        self.watchers(|watchers| {
+            for watcher in watchers.values() {
+                watcher.update(|queue| queue.forget(index));
+            }
+        });
     }
 
     /// Runs `with` on the watchers of these numbers that are still there.
@@ -99,6 +136,8 @@ impl Fanout {
     }
 
     fn enter(&self, query: &Query, shape: Shape) -> Arc<Watcher> {
+        let expected = self.workers().into_iter().filter(|worker| worker.is_wanted());
+        let expected: Vec<_> = expected.map(|worker| worker.index).collect();
         let mut watchers = self.watchers.write().unwrap_or_else(PoisonError::into_inner);
         let mut id = watchers.last_id.wrapping_add(1);
         while watchers.by_id.contains_key(&id) {
@@ -110,7 +149,7 @@ impl Fanout {
             query: query.clone(),
             shape,
             since: SystemTime::now(),
-            queue: Mutex::new(Queue::new(self.workers.len(), self.bounds.clone(), Instant::now())),
+            queue: Mutex::new(Queue::new(expected, self.bounds.clone(), Instant::now())),
             news: Notify::new(),
         });
         watchers.by_id.insert(id, Arc::clone(&watcher));
@@ -182,7 +221,7 @@ impl Feed for Subscription {
         loop {
             match self.watcher.change(|queue| queue.take(Instant::now())) {
                 Taken::Item(item, credit_due) => {
-                    if let Some(worker) = credit_due.and_then(|worker| self.fanout.workers().get(worker)) {
+                    if let Some(worker) = credit_due.and_then(|worker| self.fanout.worker(worker)) {
                         worker.due(self.watcher.id);
                     }
                     return item;

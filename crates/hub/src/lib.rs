@@ -3,14 +3,16 @@
 //! At run time, from top to bottom:
 //!
 //! 1. [`start`] checks the [`Config`], binds its address, and starts one task per worker and one server.
-//! 2. `workers/` dials each worker, says which queries there are, and takes its frames; again and again, as long as the
+//! 2. `kubernetes/` watches the cluster, if it is in one: it finds workers, and knows what each of them must be told of
+//!    names and of what it is to capture.
+//! 3. `workers/` dials each worker, says which queries there are, and takes its frames; again and again, as long as the
 //!    hub runs. What it is told of loss, and why a worker is away, stands in `/status`.
-//! 3. `fanout.rs` finds the watchers of each entry of a frame. No entry is parsed: its text is copied out of the frame
+//! 4. `fanout.rs` finds the watchers of each entry of a frame. No entry is parsed: its text is copied out of the frame
 //!    once, checked to be UTF-8 once, and shared by all watchers.
-//! 4. `queue/` is one watcher's bounded queue: it merges what the workers' stores hold, oldest first and paced by
+//! 5. `queue/` is one watcher's bounded queue: it merges what the workers' stores hold, oldest first and paced by
 //!    credit, so that nothing is lost; what is live and does not fit is dropped for this watcher alone, and counted.
-//! 5. `scripts/` keeps the users' scripts and hands them to every worker; what they write comes together there.
-//! 6. `routes/` serves watchers (the session itself is `web::watch`), single items and the hub's own state.
+//! 6. `scripts/` keeps the users' scripts and hands them to every worker; what they write comes together there.
+//! 7. `routes/` serves watchers (the session itself is `web::watch`), single items and the hub's own state.
 //!
 //! ```text
 //!  worker ══frames══▶ link ─▶ fanout ─┬▶ queue ─▶ session ══▶ watcher
@@ -20,6 +22,7 @@
 
 mod config;
 mod fanout;
+mod kubernetes;
 mod metrics;
 mod queue;
 mod routes;
@@ -39,9 +42,16 @@ use tracing::{info, warn};
 use web::{Hosts, Trigger};
 
 pub use config::{Config, Limits, WorkerAddressError};
+pub use kubernetes::{ClientError, KubernetesConfig, TargetConfig, TargetError};
 pub use scripts::source;
 
-use crate::{fanout::Fanout, routes::Hub, scripts::Scripts, workers::Near};
+use crate::{
+    fanout::Fanout,
+    kubernetes::Kubernetes,
+    routes::Hub,
+    scripts::Scripts,
+    workers::{Dialer, Near},
+};
 
 /// Why a hub does not run.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +59,12 @@ pub enum Error {
     /// A worker's address is wrong.
     #[error(transparent)]
     Worker(#[from] WorkerAddressError),
+    /// What it is to capture makes no sense.
+    #[error(transparent)]
+    Targets(#[from] TargetError),
+    /// There is no cluster to watch.
+    #[error(transparent)]
+    Cluster(#[from] ClientError),
     /// Its scripts cannot be read.
     #[error(transparent)]
     Scripts(#[from] source::SourceError),
@@ -67,12 +83,13 @@ pub struct Running {
     pub address: SocketAddr,
     trigger: Trigger,
     server: JoinHandle<io::Result<()>>,
-    links: JoinSet<()>,
+    dialer: Arc<Dialer>,
+    tasks: JoinSet<()>,
 }
 
 /// Starts a hub; it listens when this returns.
 pub async fn start(config: Config) -> Result<Running, Error> {
-    let Config { listen, workers, scripts: from, script_host, allowed_hosts, limits } = config;
+    let Config { listen, workers, kubernetes, scripts: from, script_host, allowed_hosts, limits } = config;
     let workers = workers::parse(&workers)?;
     let (sources, read) = source::Sources::open(from)?;
     let scripts = Arc::new(Scripts::new(&limits, script_host));
@@ -81,23 +98,44 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     drop(tokio::task::spawn_blocking(move || theirs.apply(read)).await);
     let listener = web::bind(listen).await?;
     let address = listener.local_addr().map_err(Error::Server)?;
-    if workers.is_empty() {
+    let kubernetes = match kubernetes {
+        Some(config) => Some(Arc::new(Kubernetes::new(config, kubernetes::client().await?)?)),
+        None => None,
+    };
+    if workers.is_empty() && kubernetes.is_none() {
         warn!("No worker is known, so there is nothing to see: start the hub with --workers host:port");
     }
-    let fanout = Arc::new(Fanout::new(workers, &limits));
-    let mut links = JoinSet::new();
-    for worker in fanout.workers() {
-        let near =
-            Near { fanout: Arc::clone(&fanout), scripts: Arc::clone(&scripts), limits: limits.clone() };
-        links.spawn(workers::run(Arc::clone(worker), near));
+    let fanout = Arc::new(Fanout::new(&limits));
+    let near = Near {
+        fanout: Arc::clone(&fanout),
+        scripts: Arc::clone(&scripts),
+        limits: limits.clone(),
+        kubernetes: kubernetes.clone(),
+    };
+    let dialer = Arc::new(Dialer::new(near));
+    for address in workers {
+        dialer.name(&address);
     }
-    links.spawn(scripts::follow(Arc::clone(&scripts), sources));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(Arc::clone(&dialer).sweeping());
+    if let Some(kubernetes) = &kubernetes {
+        tasks.spawn(kubernetes::run(Arc::clone(kubernetes), Arc::clone(&dialer), Arc::clone(&scripts)));
+    }
+    tasks.spawn(scripts::follow(Arc::clone(&scripts), sources));
     let (trigger, shutdown) = web::shutdown();
-    let hub = Hub { fanout, scripts, address, started: SystemTime::now(), limits };
+    let hub = Hub {
+        fanout,
+        scripts,
+        address,
+        started: SystemTime::now(),
+        limits,
+        kubernetes,
+        dialer: Arc::clone(&dialer),
+    };
     let router = routes::router(hub, Hosts::new(allowed_hosts), shutdown.clone());
     let server = tokio::spawn(web::serve(listener, router, shutdown));
     info!(%address, "The hub listens");
-    Ok(Running { address, trigger, server, links })
+    Ok(Running { address, trigger, server, dialer, tasks })
 }
 
 impl Running {
@@ -116,7 +154,8 @@ impl Running {
             warn!("Some sessions did not end in time and are abandoned");
         }
         self.server.abort();
-        self.links.shutdown().await;
+        self.tasks.shutdown().await;
+        self.dialer.shutdown().await;
     }
 }
 

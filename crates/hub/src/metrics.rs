@@ -14,11 +14,17 @@ use crate::routes::Hub;
 pub(crate) struct Health(pub(crate) Arc<Hub>);
 
 impl Report for Health {
-    /// A hub is ready as soon as it listens: without workers, watchers wait, and `/status` says for what.
+    /// A hub is ready as soon as it listens, in a cluster as soon as it knows its settings and its workers: without
+    /// workers, watchers wait, and `/status` says for what.
     fn readiness(&self) -> Readiness {
-        let workers = self.0.fanout.workers();
+        if let Some(why) = self.0.kubernetes.as_ref().and_then(|kubernetes| kubernetes.not_ready()) {
+            return Readiness::NotReady(why);
+        }
+        let mut workers = self.0.fanout.workers();
+        workers.retain(|worker| worker.is_wanted());
         let connected = workers.iter().filter(|worker| worker.is_connected()).count();
         Readiness::Ready(match workers.len() {
+            0 if self.0.kubernetes.is_some() => "ready, but no worker has a pod with an address".into(),
             0 => "ready, but no worker is known: start the hub with --workers host:port".into(),
             all => format!("ready, {connected} of {all} workers connected"),
         })

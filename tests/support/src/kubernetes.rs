@@ -1,11 +1,15 @@
 //! A real cluster, if there is one: that which `make test` brings up by `hack/cluster.sh`, or any that `KUBECONFIG` names.
 
 use std::{
-    env,
-    process::Command,
+    env, fs,
+    io::{BufRead, BufReader},
+    os::fd::AsFd,
+    process::{Child, Command, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 
 use crate::program::{self, Ran};
@@ -74,6 +78,34 @@ impl Cluster {
         assert_eq!(ran.code, Some(0), "hack/cluster.sh {words:?}: {}", ran.stderr);
     }
 
+    /// From now on this thread, and what it starts, is where the API server's port-forwards are. Of a cluster of
+    /// `hack/cluster.sh` that is a network namespace.
+    pub fn enter(&self) {
+        if !self.ours {
+            return;
+        }
+        let name = env::var("KUBESHARK_CLUSTER").expect("the name of our own cluster");
+        let path = format!("/run/netns/{name}");
+        let file = fs::File::open(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
+            .unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+
+    /// `kubectl port-forward` to an object, such as `service/web`. Where it leads is for threads that have entered.
+    pub fn forward(&self, namespace: &str, object: &str, port: u16) -> Forward {
+        let ports = format!(":{port}");
+        let mut command = self.command(&["kubectl", "-n", namespace, "port-forward", object, &ports]);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("kubectl");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let found = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            let rest = line.strip_prefix("Forwarding from ")?.to_owned();
+            rest.split(' ').next().filter(|address| address.starts_with("127.")).map(str::to_owned)
+        });
+        thread::spawn(move || lines.for_each(drop));
+        let address = found.unwrap_or_else(|| panic!("no port-forward to {object} in {namespace}"));
+        Forward { child, address }
+    }
+
     /// Asks again until `answer` gives something; what `otherwise` says is the failure when it has not within `limit`.
     pub fn wait<T>(
         limit: Duration,
@@ -88,6 +120,22 @@ impl Cluster {
             assert!(Instant::now() < deadline, "{}", otherwise());
             std::thread::sleep(Duration::from_millis(200));
         }
+    }
+}
+
+/// A port-forward; it ends with its value.
+#[derive(Debug)]
+pub struct Forward {
+    child: Child,
+    /// Where it leads from: `127.0.0.1:40123`.
+    pub address: String,
+}
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 

@@ -16,16 +16,24 @@
 //!    │ ◀── Seen {sequence}, Lost …, Status │
 //!    │ ── Unsubscribe {id} ──────────────▶ │
 //!    │ ── Scripts {scripts, env} ────────▶ │   on each connection, and whenever something changes: the whole of it
+//!    │ ── Names {changes}, Targets ──────▶ │   in a cluster: on each connection all of them, then what changes
+//!    │ ── SelfTest {id} ─────────────────▶ │
 //!    │ ── Jobs {command, tag} ───────────▶ │
 //!    │ ◀── Console …, ScriptStates …,      │
-//!    │     Jobs …, HubAction … ─────────── │
+//!    │     Jobs …, HubAction …,            │
+//!    │     SelfTested … ────────────────── │
 //! ```
 
+mod cluster;
 mod frame;
 mod scripts;
 
 use serde::{Deserialize, Serialize};
 
+pub use cluster::{
+    Identity, IdentityKind, NameChange, NameKey, Owner, PodRef, Port, TargetPod, Targets, TestedSource,
+    Transport,
+};
 pub use frame::{Delivery, Frame, FrameError, FrameReader, MAX_DELIVERIES};
 pub use scripts::{ConsoleLine, Env, Job, JobCommand, LineKind, Script, ScriptPhase, ScriptState};
 
@@ -33,7 +41,7 @@ pub use scripts::{ConsoleLine, Env, Job, JobCommand, LineKind, Script, ScriptPha
 pub type SubscriptionId = u32;
 
 /// The protocol's version; both sides refuse another.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Which form of an entry is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -103,6 +111,36 @@ pub enum ToWorker {
         command: JobCommand,
         /// Only the jobs of this name; `None` for all.
         tag: Option<String>,
+    },
+    /// Who has which address.
+    ///
+    /// Each connection begins with a `complete` one: whatever has a name and is not among its keys has none any longer, but
+    /// what was known of the past stays true. Of a key there may be several changes, in the order of their times: what
+    /// the hub remembers of the recent past. Further messages bring what changes, in the order in which the hub learnt
+    /// it, which need not be that of its times. To hear the same again changes nothing.
+    Names {
+        /// Differs from start to start of a hub.
+        epoch: u64,
+        /// The number of the first change: one more than the last of the message before. After a gap, or from another
+        /// hub, wait for a `complete` one, whose changes are numbered as if they had come last.
+        from: u64,
+        /// Whom the changes speak of.
+        identities: Vec<Identity>,
+        /// What changed.
+        changes: Vec<NameChange>,
+        /// Whether this replaces what was known.
+        complete: bool,
+    },
+    /// What is to be captured, whole: on each connection, on every change, and now and then. Of several hubs, the one that
+    /// spoke last is right; a worker that loses its hub goes on with what it has.
+    Targets {
+        /// All of it.
+        targets: Targets,
+    },
+    /// Send yourself packets, and say whether they were captured.
+    SelfTest {
+        /// Comes back with the answer.
+        id: u32,
     },
 }
 
@@ -181,5 +219,12 @@ pub enum FromWorker {
         action: String,
         /// The second.
         object: serde_json::Value,
+    },
+    /// The answer to a `SelfTest`.
+    SelfTested {
+        /// Which.
+        id: u32,
+        /// Each source that is an interface.
+        sources: Vec<TestedSource>,
     },
 }

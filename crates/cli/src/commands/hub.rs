@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use ::hub::{KubernetesConfig, TargetConfig};
+
 use crate::{
     exit::{Failure, Outcome},
     scripts, serving,
@@ -10,7 +12,8 @@ use crate::{
 const NO_WORKERS: &str = "\
 a hub needs workers: start one on this machine, and name it
   kubeshark worker -i any
-  kubeshark hub --workers 127.0.0.1:30001";
+  kubeshark hub --workers 127.0.0.1:30001
+In a cluster it finds them by their pods, which have the labels of --worker-selector";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,15 +36,83 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR:PORT,…", value_delimiter = ',', env = "KUBESHARK_WORKERS")]
     workers: Vec<String>,
     #[command(flatten)]
+    cluster: Cluster,
+    #[command(flatten)]
     scripts: scripts::Args,
     #[command(flatten)]
     names: serving::Names,
+}
+
+/// The cluster that a hub watches: that of its pod, or the one that `KUBECONFIG` names.
+#[derive(clap::Args)]
+#[command(next_help_heading = "In a cluster")]
+struct Cluster {
+    /// Which pods are workers: watches the cluster, finds them, and tells them of names and of what to capture
+    #[arg(long, value_name = "LABEL=VALUE,…", env = "KUBESHARK_WORKER_SELECTOR")]
+    worker_selector: Option<String>,
+    /// Where the hub is
+    #[arg(long, value_name = "NAMESPACE", env = "KUBESHARK_NAMESPACE", default_value = "kubeshark")]
+    namespace: String,
+    /// Where its workers' pods are [default: where the hub is]
+    #[arg(long, value_name = "NAMESPACE", env = "KUBESHARK_WORKER_NAMESPACE")]
+    worker_namespace: Option<String>,
+    /// Where workers serve, at the addresses of their pods
+    #[arg(long, value_name = "PORT", env = "KUBESHARK_WORKER_PORT", default_value_t = 30001)]
+    worker_port: u16,
+    /// Watch these namespaces only [default: all]
+    #[arg(long, value_name = "NAMESPACE,…", value_delimiter = ',', env = "KUBESHARK_WATCH_NAMESPACES")]
+    watch_namespaces: Vec<String>,
+    /// The ConfigMap that says what is captured and which scripts run, followed while the hub runs
+    #[arg(long, value_name = "NAME", env = "KUBESHARK_CONFIG_MAP")]
+    config_map: Option<String>,
+    /// The Secret that holds the variables of scripts, followed likewise
+    #[arg(long, value_name = "NAME", env = "KUBESHARK_SECRET")]
+    secret: Option<String>,
+    /// Capture pods whose name matches
+    #[arg(long, value_name = "REGEX", env = "POD_REGEX", default_value = "")]
+    regex: String,
+    /// Capture pods of these namespaces [default: all]
+    #[arg(long, value_name = "NAMESPACE,…", value_delimiter = ',', env = "NAMESPACES")]
+    namespaces: Vec<String>,
+    /// Capture no pods of these namespaces
+    #[arg(long, value_name = "NAMESPACE,…", value_delimiter = ',', env = "EXCLUDED_NAMESPACES")]
+    excluded_namespaces: Vec<String>,
+    /// Capture pods with these labels
+    #[arg(long, value_name = "SELECTOR", env = "LABEL_SELECTOR", default_value = "")]
+    label_selector: String,
+    /// Capture what this BPF filter selects, whatever pods are chosen
+    #[arg(long, value_name = "FILTER", env = "BPF_OVERRIDE", default_value = "")]
+    bpf_override: String,
+}
+
+impl Cluster {
+    fn config(self) -> Option<KubernetesConfig> {
+        let given = |names: Vec<String>| names.into_iter().filter(|name| !name.trim().is_empty()).collect();
+        let worker_selector = self.worker_selector.filter(|selector| !selector.trim().is_empty())?;
+        Some(KubernetesConfig {
+            worker_namespace: self.worker_namespace.unwrap_or_else(|| self.namespace.clone()),
+            namespace: self.namespace,
+            worker_selector,
+            worker_port: self.worker_port,
+            watch: given(self.watch_namespaces),
+            config_map: self.config_map.filter(|name| !name.is_empty()),
+            secret: self.secret.filter(|name| !name.is_empty()),
+            targets: TargetConfig {
+                regex: self.regex,
+                namespaces: given(self.namespaces),
+                excluded: given(self.excluded_namespaces),
+                labels: self.label_selector,
+                bpf: self.bpf_override,
+            },
+        })
+    }
 }
 
 /// A hub's failure; of what was typed, that it was typed wrong.
 pub(crate) fn failure(error: &::hub::Error) -> Failure {
     match error {
         ::hub::Error::Worker(error) => Failure::Usage(error.to_string()),
+        ::hub::Error::Targets(error) => Failure::Usage(error.to_string()),
         error => Failure::of(error),
     }
 }
@@ -65,11 +136,21 @@ pub(crate) fn config(
 
 pub(crate) fn run(args: Args) -> Outcome {
     let workers: Vec<String> = args.workers.into_iter().filter(|worker| !worker.trim().is_empty()).collect();
-    if workers.is_empty() {
+    let kubernetes = args.cluster.config();
+    if workers.is_empty() && kubernetes.is_none() {
         return Err(Failure::Usage(NO_WORKERS.into()));
     }
-    let what = format!("gathers what {} sees", workers.join(", "));
+    let what = match &kubernetes {
+        Some(cluster) => {
+            format!(
+                "gathers what the pods labelled {} in {} see",
+                cluster.worker_selector, cluster.worker_namespace
+            )
+        }
+        None => format!("gathers what {} sees", workers.join(", ")),
+    };
     let config = config(args.listen, workers, &args.scripts, args.names.allowed_hosts);
+    let config = ::hub::Config { kubernetes, ..config };
     serving::run(async {
         let mut hub = ::hub::start(config).await.map_err(|error| failure(&error))?;
         let outcome = if let Err(error) = serving::greet_watchers(&what, hub.address) {

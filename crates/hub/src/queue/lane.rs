@@ -14,6 +14,7 @@ use tokio::time::Instant;
 ///    ▲                    │                    │
 ///    └────────────────────┴────────────────────┘ connection gone
 /// ```
+/// From each of them a worker may be `Gone`, and may come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// It is not connected, or not asked yet.
@@ -22,6 +23,8 @@ pub(super) enum Phase {
     History,
     /// It sends what comes.
     Live,
+    /// It is not expected any more.
+    Gone,
 }
 
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub(super) struct Lane {
     empty_since: Instant,
     /// Credit that was used up and not given again; negative if more waits than may.
     owed: i64,
+    /// It goes when it is empty.
+    forgotten: bool,
 }
 
 impl Lane {
@@ -46,6 +51,7 @@ impl Lane {
             bytes: 0,
             empty_since: now,
             owed: 0,
+            forgotten: false,
         }
     }
 
@@ -78,7 +84,19 @@ impl Lane {
 
     /// Since when nothing waits although something may still come.
     pub(super) fn empty_since(&self) -> Option<Instant> {
-        (self.phase != Phase::Live && self.waiting.is_empty()).then_some(self.empty_since)
+        let expected = matches!(self.phase, Phase::Away | Phase::History);
+        (expected && self.waiting.is_empty()).then_some(self.empty_since)
+    }
+
+    /// Nothing will come any more; whether something still waits.
+    pub(super) fn forget(&mut self) -> bool {
+        self.forgotten = true;
+        !self.waiting.is_empty()
+    }
+
+    /// Whether nothing waits, and nothing will come.
+    pub(super) fn is_over(&self) -> bool {
+        self.forgotten && self.waiting.is_empty()
     }
 
     /// A new connection begins: what waits already counts against the credit, which this gives.

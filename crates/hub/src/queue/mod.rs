@@ -13,7 +13,11 @@
 mod lane;
 mod losses;
 
-use std::{borrow::Cow, collections::VecDeque, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use api::{UnixNanos, messages::Cursor};
 use axum::extract::ws::Utf8Bytes;
@@ -48,7 +52,8 @@ pub(crate) struct Bounds {
 #[derive(Debug)]
 pub(crate) struct Queue {
     bounds: Bounds,
-    lanes: Vec<Lane>,
+    /// By the worker's number.
+    lanes: BTreeMap<usize, Lane>,
     live: VecDeque<Utf8Bytes>,
     live_bytes: usize,
     /// Whether all history that was there at the beginning is through.
@@ -99,11 +104,11 @@ fn cost(entry: &Utf8Bytes) -> usize {
 }
 
 impl Queue {
-    /// An empty queue of a watcher of so many workers.
-    pub(crate) fn new(workers: usize, bounds: Bounds, now: Instant) -> Self {
+    /// An empty queue of a watcher of these workers; others may come.
+    pub(crate) fn new(workers: impl IntoIterator<Item = usize>, bounds: Bounds, now: Instant) -> Self {
         Self {
             bounds,
-            lanes: (0..workers).map(|_| Lane::new(now)).collect(),
+            lanes: workers.into_iter().map(|worker| (worker, Lane::new(now))).collect(),
             live: VecDeque::new(),
             live_bytes: 0,
             past_seam: false,
@@ -113,21 +118,34 @@ impl Queue {
     }
 
     /// The worker is asked for history: from where on, and with how much credit.
-    pub(crate) fn subscribe(&mut self, worker: usize, now: Instant) -> Option<(Option<Cursor>, u64)> {
-        let lane = self.lanes.get_mut(worker)?;
-        Some((lane.cursor(), lane.subscribe(self.bounds.credit, now)))
+    pub(crate) fn subscribe(&mut self, worker: usize, now: Instant) -> (Option<Cursor>, u64) {
+        let lane = self.lanes.entry(worker).or_insert_with(|| Lane::new(now));
+        (lane.cursor(), lane.subscribe(self.bounds.credit, now))
     }
 
     /// The worker's connection is gone.
     pub(crate) fn away(&mut self, worker: usize) {
-        if let Some(lane) = self.lanes.get_mut(worker) {
+        if let Some(lane) = self.lanes.get_mut(&worker) {
             lane.set_phase(Phase::Away);
         }
     }
 
+    /// The worker is gone, and need not be waited for: what it sent is still shown. It may come back.
+    pub(crate) fn gone(&mut self, worker: usize) {
+        if let Some(lane) = self.lanes.get_mut(&worker) {
+            lane.set_phase(Phase::Gone);
+        }
+    }
+
+    /// The worker will not come back under this number.
+    pub(crate) fn forget(&mut self, worker: usize) {
+        self.gone(worker);
+        self.lanes.retain(|number, lane| *number != worker || lane.forget());
+    }
+
     /// All history of the worker has come, if any: up to the cursor.
     pub(crate) fn history_end(&mut self, worker: usize, cursor: Option<Cursor>) {
-        if let Some(lane) = self.lanes.get_mut(worker) {
+        if let Some(lane) = self.lanes.get_mut(&worker) {
             lane.set_phase(Phase::Live);
             cursor.map(|cursor| lane.advance(cursor));
         }
@@ -135,14 +153,14 @@ impl Queue {
 
     /// The worker has looked at everything up to the cursor for those that are live: it need not do so again.
     pub(crate) fn seen(&mut self, worker: usize, cursor: Cursor) {
-        if let Some(lane) = self.lanes.get_mut(worker).filter(|lane| lane.phase() == Phase::Live) {
+        if let Some(lane) = self.lanes.get_mut(&worker).filter(|lane| lane.phase() == Phase::Live) {
             lane.advance(cursor);
         }
     }
 
     /// An entry has come from the worker.
     pub(crate) fn deliver(&mut self, worker: usize, cursor: Cursor, at: UnixNanos, entry: Utf8Bytes) -> Fate {
-        let Some(lane) = self.lanes.get_mut(worker) else { return Fate::Repeated };
+        let Some(lane) = self.lanes.get_mut(&worker) else { return Fate::Repeated };
         if !lane.advance(cursor) {
             return Fate::Repeated;
         }
@@ -173,7 +191,7 @@ impl Queue {
 
     /// The credit that the worker is due; it counts as given.
     pub(crate) fn credit(&mut self, worker: usize) -> Option<u64> {
-        self.lanes.get_mut(worker)?.credit()
+        self.lanes.get_mut(&worker)?.credit()
     }
 
     /// What is next.
@@ -195,7 +213,7 @@ impl Queue {
         if let Some(taken) = self.take_history(now) {
             return taken;
         }
-        if !self.past_seam && self.lanes.iter().all(|lane| lane.phase() != Phase::History) {
+        if !self.past_seam && self.lanes.values().all(|lane| lane.phase() != Phase::History) {
             self.past_seam = true;
             return Taken::Item(Item::HistoryEnd, None);
         }
@@ -217,15 +235,18 @@ impl Queue {
     /// When the merge goes on without the lanes that have nothing yet; `None` if it waits for none. After the seam it
     /// never waits: a worker that comes back must not hold up the others.
     fn merge_deadline(&self, now: Instant) -> Option<Instant> {
-        let waiting = self.lanes.iter().filter(|_| !self.past_seam).filter_map(Lane::empty_since);
+        let waiting = self.lanes.values().filter(|_| !self.past_seam).filter_map(Lane::empty_since);
         waiting.map(|since| since + self.bounds.merge_wait).filter(|&deadline| deadline > now).min()
     }
 
     fn take_history(&mut self, now: Instant) -> Option<Taken> {
-        let oldest =
-            self.lanes.iter().enumerate().filter_map(|(worker, lane)| Some((lane.oldest()?, worker)));
+        let oldest = self.lanes.iter().filter_map(|(worker, lane)| Some((lane.oldest()?, *worker)));
         let (_, worker) = oldest.min()?;
-        let (entry, due) = self.lanes.get_mut(worker)?.pop(self.bounds.credit, now)?;
+        let lane = self.lanes.get_mut(&worker)?;
+        let (entry, due) = lane.pop(self.bounds.credit, now)?;
+        if lane.is_over() {
+            self.lanes.remove(&worker);
+        }
         self.taken += 1;
         Some(Taken::Item(Item::Entry(entry), due.then_some(worker)))
     }
@@ -234,8 +255,8 @@ impl Queue {
     pub(crate) fn report(&self) -> Report<'_> {
         Report {
             bytes: self.live_bytes
-                + self.lanes.iter().map(|lane| lane.bytes() + lane.len() * OVERHEAD).sum::<usize>(),
-            entries: self.live.len() + self.lanes.iter().map(Lane::len).sum::<usize>(),
+                + self.lanes.values().map(|lane| lane.bytes() + lane.len() * OVERHEAD).sum::<usize>(),
+            entries: self.live.len() + self.lanes.values().map(Lane::len).sum::<usize>(),
             taken: self.taken,
             past_seam: self.past_seam,
             lost: self.losses.total(),

@@ -16,9 +16,9 @@ struct Bench {
 impl Bench {
     fn new(workers: usize) -> Self {
         let now = Instant::now();
-        let mut queue = Queue::new(workers, bounds(), now);
+        let mut queue = Queue::new(0..workers, bounds(), now);
         for worker in 0..workers {
-            assert_eq!(queue.subscribe(worker, now), Some((None, 8)));
+            assert_eq!(queue.subscribe(worker, now), (None, 8));
         }
         Self { queue, now }
     }
@@ -155,7 +155,7 @@ fn a_lane_resumes_where_its_worker_has_looked() {
     bench.queue.seen(0, cursor(50));
     let resumes = |bench: &mut Bench, worker| {
         bench.queue.away(worker);
-        bench.queue.subscribe(worker, bench.now).unwrap().0
+        bench.queue.subscribe(worker, bench.now).0
     };
     assert_eq!(resumes(&mut bench, 0), Some(cursor(1)), "one that catches up is not meant");
     bench.queue.history_end(0, Some(cursor(7)));
@@ -169,7 +169,7 @@ fn a_lane_resumes_where_its_worker_has_looked() {
 
 #[test]
 fn entries_are_bounded_in_number_too() {
-    let mut queue = Queue::new(1, Bounds { entries: 3, ..bounds() }, Instant::now());
+    let mut queue = Queue::new(0..1, Bounds { entries: 3, ..bounds() }, Instant::now());
     queue.history_end(0, None);
     for sequence in 0..10 {
         queue.deliver(0, Cursor { boot: BOOT, sequence }, UnixNanos(0), "".into());
@@ -197,7 +197,7 @@ fn a_new_connection_resumes_and_repeats_nothing() {
     bench.deliver(0, 2, "b");
     bench.queue.away(0);
     let after = Cursor { boot: BOOT, sequence: 2 };
-    assert_eq!(bench.queue.subscribe(0, bench.now), Some((Some(after), 6)), "two bytes wait already");
+    assert_eq!(bench.queue.subscribe(0, bench.now), (Some(after), 6), "two bytes wait already");
     assert_eq!(bench.deliver(0, 2, "b"), Fate::Repeated);
     bench.deliver(0, 3, "c");
     bench.queue.history_end(0, None);
@@ -228,4 +228,26 @@ fn reasons_of_loss_are_bounded_and_nothing_is_forgotten() {
     bench.take();
     bench.queue.lost(0, "1".into());
     assert_eq!(bench.take(), "0");
+}
+
+#[test]
+fn a_worker_that_comes_later_is_merged_and_one_that_is_gone_holds_up_nobody() {
+    let mut bench = Bench::new(1);
+    bench.deliver(0, 2, "b");
+    assert_eq!(bench.queue.subscribe(7, bench.now), (None, 8));
+    bench.deliver(7, 1, "a");
+    bench.queue.history_end(0, None);
+    assert_eq!(bench.take(), "a", "worker 7 may have more");
+    bench.queue.gone(7);
+    assert_eq!(bench.take(), "b|", "it has not");
+    // Back again, it goes on behind what it sent, and what it held comes late.
+    assert_eq!(bench.queue.subscribe(7, bench.now).0, Some(Cursor { boot: BOOT, sequence: 1 }));
+    assert_eq!(bench.deliver(7, 1, "x"), Fate::Repeated);
+    bench.deliver(7, 3, "c");
+    bench.deliver(7, 4, "d");
+    bench.queue.forget(7);
+    assert_eq!(bench.take(), "cd", "what came before it went is not lost");
+    assert_eq!(bench.queue.lanes.len(), 1);
+    bench.queue.forget(0);
+    assert_eq!(bench.queue.lanes.len(), 0);
 }

@@ -86,7 +86,8 @@ async fn values(hub: &Hub, field: &str, typed: &str) -> Vec<(String, u64)> {
             })
             .collect();
     let path = format!("/values?field={encoded}");
-    let connected = hub.fanout.workers().iter().filter(|worker| worker.is_connected());
+    let workers = hub.fanout.workers();
+    let connected = workers.iter().filter(|worker| worker.is_connected());
     let answers = join_all(connected.map(|worker| ask(worker, &path, hub))).await;
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     for (value, entries) in answers.into_iter().flatten().flatten() {

@@ -44,9 +44,9 @@ pub(super) async fn item(
         )));
     }
     let worker = find(&hub, &name)?;
-    let (status, body) = request::get(worker, &path(&id, &uri), &hub.limits)
+    let (status, body) = request::get(&worker, &path(&id, &uri), &hub.limits)
         .await
-        .map_err(|error| unanswered(worker, &error))?;
+        .map_err(|error| unanswered(&worker, &error))?;
     let body = match field {
         Some(field) if status == StatusCode::OK => part(&body, &field).ok_or_else(|| {
             Failure::bad_gateway(format!("Worker {} sent an item without {field}.", worker.address))
@@ -66,10 +66,10 @@ pub(super) fn unanswered(worker: &Worker, error: &RequestError) -> Failure {
 }
 
 /// The worker of this name. Only workers of ours are asked: whatever else a request names is none.
-pub(super) fn find<'a>(hub: &'a Hub, name: &str) -> Result<&'a Worker, Failure> {
+pub(super) fn find(hub: &Hub, name: &str) -> Result<Arc<Worker>, Failure> {
     let workers = hub.fanout.workers();
     let found = workers.iter().find(|worker| worker.is_called(name));
-    found.map(|worker| &**worker).ok_or_else(|| {
+    found.cloned().ok_or_else(|| {
         let known: Vec<_> = workers.iter().map(|worker| &*worker.address).collect();
         Failure::not_found(format!("There is no worker {name:?}; known are [{}].", known.join(", ")))
     })

@@ -7,6 +7,7 @@ mod jobs;
 mod ledger;
 mod logs;
 mod pcaps;
+mod pods;
 mod scripts;
 mod status;
 mod validate;
@@ -23,8 +24,10 @@ use web::{Hosts, Shutdown};
 use crate::{
     Limits,
     fanout::{Entries, Fanout},
+    kubernetes::Kubernetes,
     metrics::Health,
     scripts::Scripts,
+    workers::Dialer,
 };
 
 /// A script as JSON is longer than the script, at worst six times.
@@ -37,6 +40,9 @@ pub(crate) struct Hub {
     pub(crate) address: SocketAddr,
     pub(crate) started: SystemTime,
     pub(crate) limits: Limits,
+    /// Where it watches a cluster.
+    pub(crate) kubernetes: Option<Arc<Kubernetes>>,
+    pub(crate) dialer: Arc<Dialer>,
 }
 
 /// All routes, behind the access check.
@@ -55,6 +61,10 @@ pub(crate) fn router(hub: Hub, hosts: Hosts, shutdown: Shutdown) -> Router {
         .route("/ledger", get(ledger::ledger))
         .route("/metadata/version", get(about::version))
         .route("/pcaps/download/{worker}/{stream}", get(pcaps::download))
+        .route("/pods/regex", get(pods::rule).post(pods::set_rule).put(pods::set_rule))
+        .route("/pods/targeted", get(pods::targeted))
+        .route("/pods/targetted", get(pods::targeted))
+        .route("/pods/worker", get(pods::workers).post(pods::post_worker))
         .route("/query/complete", get(complete::complete))
         .route("/query/validate", get(validate::validate))
         .route("/scripts", get(scripts::list).post(scripts::add))

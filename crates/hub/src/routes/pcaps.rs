@@ -27,9 +27,9 @@ pub(super) async fn download(
 ) -> Result<Response, Failure> {
     let stream = stream.parse::<api::Stream>().map_err(|error| Failure::bad_request(error.to_string()))?;
     let worker = find(&hub, &name)?;
-    let answer = request::stream(worker, &format!("/pcaps/download/{stream}"), &hub.limits)
+    let answer = request::stream(&worker, &format!("/pcaps/download/{stream}"), &hub.limits)
         .await
-        .map_err(|error| unanswered(worker, &error))?;
+        .map_err(|error| unanswered(&worker, &error))?;
     let (head, body) = answer.into_parts();
     let mut passed = (StatusCode::OK, Body::new(body)).into_response();
     *passed.status_mut() = head.status;

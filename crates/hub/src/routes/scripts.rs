@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use web::{Access, Failure};
 
 use super::Hub;
-use crate::scripts::{Edit, Kept, ScriptError, Scripts};
+use crate::scripts::{Edit, Kept, Order, ScriptError, Scripts};
 
 /// What of a script may be sent; other keys are passed over.
 #[derive(Deserialize)]
@@ -51,7 +51,7 @@ pub(super) async fn add(
     let code = code.ok_or_else(|| {
         Failure::bad_request("A script needs `code`; send {\"title\": \"…\", \"code\": \"…\"}.")
     })?;
-    let index = waiting(hub, move |scripts| scripts.add(title, code, active.unwrap_or(true))).await?;
+    let index = order(hub, Order::Add { title, code, active: active.unwrap_or(true) }).await?;
     Ok(Json(json!({ "index": index })))
 }
 
@@ -63,7 +63,7 @@ pub(super) async fn edit(
 ) -> Result<Json<Value>, Failure> {
     let index = number(&index)?;
     let Sent { title, code, active } = parse(body, "{\"code\": \"…\"} or {\"active\": false}")?;
-    waiting(hub, move |scripts| scripts.edit(index, Edit { title, code, active })).await?;
+    order(hub, Order::Edit(index, Edit { title, code, active })).await?;
     Ok(Json(json!({ "index": index })))
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn remove(
     Path(index): Path<String>,
 ) -> Result<Json<Value>, Failure> {
     let index = number(&index)?;
-    hub.scripts.remove(index)?;
+    order(hub, Order::Remove(index)).await?;
     Ok(Json(json!({ "index": index })))
 }
 
@@ -88,6 +88,10 @@ pub(super) async fn set_env(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Failure> {
     let env: Env = parse(body, "{\"NAME\": \"value\"}")?;
+    if let Some(kubernetes) = hub.kubernetes.as_ref().filter(|kubernetes| kubernetes.keeps_env()) {
+        hub.scripts.check_env(&env)?;
+        kubernetes.keep_env(&env).await?;
+    }
     hub.scripts.set_env(env)?;
     Ok(Json(json!({ "names": hub.scripts.names() })))
 }
@@ -96,6 +100,22 @@ pub(super) async fn set_env(
 /// nothing left to do.
 pub(super) async fn done(State(hub): State<Arc<Hub>>, _: Access) -> Json<Value> {
     Json(json!({ "scripts": hub.scripts.list().len() }))
+}
+
+/// Does what a request wants of scripts. Where a release keeps them, that is changed first: who is answered knows that it
+/// is kept.
+async fn order(hub: Arc<Hub>, order: Order) -> Result<u32, Failure> {
+    let Some(kubernetes) = hub.kubernetes.clone().filter(|kubernetes| kubernetes.keeps_scripts()) else {
+        return waiting(hub, move |scripts| scripts.order(order)).await;
+    };
+    let checked = order.clone();
+    waiting(Arc::clone(&hub), move |scripts| scripts.check_order(&checked)).await?;
+    let (index, released) = kubernetes.keep_scripts(&hub.scripts, &order).await?;
+    waiting(hub, move |scripts| {
+        scripts.release(released);
+        Ok(index)
+    })
+    .await
 }
 
 /// Runs what waits for the parser.

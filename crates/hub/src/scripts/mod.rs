@@ -11,6 +11,7 @@
 mod actions;
 mod check;
 mod console;
+pub(crate) mod release;
 pub mod source;
 
 use std::{
@@ -26,7 +27,10 @@ use tracing::{info, warn};
 
 use self::actions::Actions;
 pub(crate) use self::console::Console;
-use self::source::{Change, LOOK_PERIOD, Sources};
+use self::{
+    release::{Released, Written},
+    source::{Change, LOOK_PERIOD, Sources},
+};
 use crate::{Limits, lock};
 
 /// Why a script is not taken.
@@ -67,6 +71,27 @@ pub(crate) struct Edit {
     pub(crate) active: Option<bool>,
 }
 
+/// What a request wants of scripts.
+#[derive(Clone, Debug)]
+pub(crate) enum Order {
+    /// A new one; without a title, its first comment is one.
+    Add { title: Option<String>, code: String, active: bool },
+    /// Another text, or title, or state.
+    Edit(u32, Edit),
+    /// Its end.
+    Remove(u32),
+}
+
+impl Order {
+    fn code(&self) -> Option<&str> {
+        match self {
+            Self::Add { code, .. } => Some(code),
+            Self::Edit(_, edit) => edit.code.as_deref(),
+            Self::Remove(_) => None,
+        }
+    }
+}
+
 /// The hub's scripts.
 #[derive(Debug)]
 pub(crate) struct Scripts {
@@ -81,12 +106,14 @@ pub(crate) struct Scripts {
     program: Option<PathBuf>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Inner {
     scripts: BTreeMap<u32, Kept>,
     /// Numbers are not given twice, so that a line of the console always means the same script.
     next: u32,
     env: Env,
+    /// What the release says, where there is one: all scripts that come from no file are its.
+    released: Option<Released>,
 }
 
 impl Scripts {
@@ -115,7 +142,9 @@ impl Scripts {
     /// What workers are to run.
     pub(crate) fn delivery(&self) -> ToWorker {
         let inner = lock(&self.inner);
-        let scripts = inner.scripts.iter().filter(|(_, kept)| kept.active && !kept.code.is_empty());
+        let runs = |kept: &Kept| inner.released.as_ref().is_none_or(|released| released.runs(&kept.title));
+        let scripts =
+            inner.scripts.iter().filter(|(_, kept)| kept.active && !kept.code.is_empty() && runs(kept));
         let scripts = scripts
             .map(|(&index, kept)| Script { index, title: kept.title.clone(), code: kept.code.clone() })
             .collect();
@@ -132,55 +161,73 @@ impl Scripts {
         lock(&self.inner).env.keys().cloned().collect()
     }
 
-    /// Takes a new script; gives its number. Waits for the parser.
-    pub(crate) fn add(&self, title: Option<String>, code: String, active: bool) -> Result<u32, ScriptError> {
-        self.check(&code)?;
-        let title = title.unwrap_or_else(|| scripting::title(&code));
-        self.change(|inner, limits| {
-            inner.room(limits, None, code.len())?;
-            Ok(inner.push(Kept { title, code, active, path: None, error: None }))
-        })
+    /// Does what a request wants; gives the script's number. Waits for the parser.
+    pub(crate) fn order(&self, order: Order) -> Result<u32, ScriptError> {
+        self.check_order(&order)?;
+        self.change(|inner, limits| inner.order(order, limits))
     }
 
-    /// Changes a script. Waits for the parser.
-    pub(crate) fn edit(&self, index: u32, edit: Edit) -> Result<(), ScriptError> {
-        if let Some(code) = &edit.code {
-            self.check(code)?;
-        }
-        self.change(|inner, limits| {
-            inner.room(limits, Some(index), edit.code.as_ref().map_or(0, String::len))?;
-            let kept = inner.get(index)?;
-            if let Some(code) = edit.code {
-                kept.title = edit.title.unwrap_or_else(|| scripting::title(&code));
-                (kept.code, kept.error) = (code, None);
-            } else if let Some(title) = edit.title {
-                kept.title = title;
+    /// Whether what a request wants can be parsed. Waits for the parser.
+    pub(crate) fn check_order(&self, order: &Order) -> Result<(), ScriptError> {
+        order.code().map_or(Ok(()), |code| self.check(code))
+    }
+
+    /// What the release would say once this was done, and the script's number; nothing is changed.
+    pub(crate) fn rehearse(&self, released: &Released, order: Order) -> Result<(u32, Released), ScriptError> {
+        let mut inner = lock(&self.inner).clone();
+        inner.release(released.clone());
+        let index = inner.order(order, &self.limits)?;
+        let ours = inner.scripts.iter().filter(|(_, kept)| kept.path.is_none());
+        let scripts = ours.map(|(&index, kept)| {
+            let Kept { title, code, active, .. } = kept.clone();
+            (index, Written { title, code, active })
+        });
+        Ok((index, Released { scripts: scripts.collect(), ..released.clone() }))
+    }
+
+    /// Takes over what the release says. Waits for the parser.
+    pub(crate) fn release(&self, released: Released) {
+        let known = lock(&self.inner).scripts.clone();
+        let fresh = released
+            .scripts
+            .iter()
+            .filter(|(index, written)| known.get(index).is_none_or(|kept| kept.code != written.code));
+        let wrong: BTreeMap<u32, ScriptError> =
+            fresh.filter_map(|(index, written)| Some((*index, self.check(&written.code).err()?))).collect();
+        {
+            let mut inner = lock(&self.inner);
+            if inner.released.as_ref() == Some(&released) {
+                return;
             }
-            kept.active = edit.active.unwrap_or(kept.active);
-            Ok(())
-        })
-    }
-
-    /// Removes a script.
-    pub(crate) fn remove(&self, index: u32) -> Result<(), ScriptError> {
-        self.change(|inner, _| {
-            inner.get(index)?;
-            inner.scripts.remove(&index);
-            Ok(())
-        })
+            inner.release(released);
+            for (index, error) in &wrong {
+                if let Some(kept) = inner.scripts.get_mut(index) {
+                    // The last good text goes on.
+                    kept.code = known.get(index).map(|kept| kept.code.clone()).unwrap_or_default();
+                    kept.error = Some(error.to_string());
+                }
+            }
+        }
+        for (index, error) in wrong {
+            self.complain(&format!("script {index} of the release: {error}"));
+        }
+        self.tell();
     }
 
     /// Puts these variables in the place of all that there were.
     pub(crate) fn set_env(&self, env: Env) -> Result<(), ScriptError> {
-        let size = serde_json::to_string(&env).map_or(usize::MAX, |text| text.len());
-        let most = self.limits.env_bytes;
-        if size > most {
-            return Err(ScriptError::EnvTooLarge { size, most });
-        }
+        self.check_env(&env)?;
         self.change(|inner, _| {
             inner.env = env;
             Ok(())
         })
+    }
+
+    /// Whether the variables are not too many.
+    pub(crate) fn check_env(&self, env: &Env) -> Result<(), ScriptError> {
+        let size = serde_json::to_string(env).map_or(usize::MAX, |text| text.len());
+        let most = self.limits.env_bytes;
+        if size > most { Err(ScriptError::EnvTooLarge { size, most }) } else { Ok(()) }
     }
 
     /// Changes what is kept; tells it to the workers, if it came about.
@@ -240,7 +287,7 @@ impl Scripts {
                     if let Some(index) = index {
                         info!(path = %path.display(), index, "A script's file is gone, and so is the script");
                         // It was there a moment ago; who removed it meanwhile wanted the same.
-                        drop(self.remove(index));
+                        drop(self.order(Order::Remove(index)));
                     }
                 }
                 Change::Env(env) => {
@@ -295,13 +342,55 @@ impl Scripts {
         self.tell();
     }
 
-    fn complain(&self, text: &str) {
+    /// Tells people who follow the console that something is wrong with scripts.
+    pub(crate) fn complain(&self, text: &str) {
         warn!("{text}");
         self.console.complain(text);
     }
 }
 
 impl Inner {
+    fn order(&mut self, order: Order, limits: &Limits) -> Result<u32, ScriptError> {
+        match order {
+            Order::Add { title, code, active } => {
+                self.room(limits, None, code.len())?;
+                let title = title.unwrap_or_else(|| scripting::title(&code));
+                Ok(self.push(Kept { title, code, active, path: None, error: None }))
+            }
+            Order::Edit(index, edit) => {
+                self.room(limits, Some(index), edit.code.as_ref().map_or(0, String::len))?;
+                let kept = self.get(index)?;
+                if let Some(code) = edit.code {
+                    kept.title = edit.title.unwrap_or_else(|| scripting::title(&code));
+                    (kept.code, kept.error) = (code, None);
+                } else if let Some(title) = edit.title {
+                    kept.title = title;
+                }
+                kept.active = edit.active.unwrap_or(kept.active);
+                Ok(index)
+            }
+            Order::Remove(index) => {
+                self.get(index)?;
+                self.scripts.remove(&index);
+                Ok(index)
+            }
+        }
+    }
+
+    /// The release's scripts in the place of those that it had. A number that a file's script has is its.
+    fn release(&mut self, released: Released) {
+        self.scripts.retain(|index, kept| kept.path.is_some() || released.scripts.contains_key(index));
+        for (&index, written) in &released.scripts {
+            let Written { title, code, active } = written.clone();
+            let title = if title.is_empty() { scripting::title(&code) } else { title };
+            if self.scripts.get(&index).is_none_or(|kept| kept.path.is_none()) {
+                self.scripts.insert(index, Kept { title, code, active, path: None, error: None });
+            }
+            self.next = self.next.max(index.saturating_add(1));
+        }
+        self.released = Some(released);
+    }
+
     fn push(&mut self, kept: Kept) -> u32 {
         let index = self.next;
         self.next += 1;

@@ -22,16 +22,20 @@ fn written(name: &str, code: &str) -> Vec<Change> {
     vec![Change::Written { path: name.into(), title: "title".into(), code: code.into() }]
 }
 
+fn add(scripts: &Scripts, title: Option<String>, code: String, active: bool) -> Result<u32, ScriptError> {
+    scripts.order(Order::Add { title, code, active })
+}
+
 #[test]
 fn numbers_are_given_once() {
     let scripts = scripts();
-    assert_eq!(scripts.add(None, "// A".into(), true), Ok(0));
-    assert_eq!(scripts.add(Some("B".into()), "1".into(), false), Ok(1));
-    scripts.remove(1).unwrap();
-    assert_eq!(scripts.add(None, "2".into(), true), Ok(2));
+    assert_eq!(add(&scripts, None, "// A".into(), true), Ok(0));
+    assert_eq!(add(&scripts, Some("B".into()), "1".into(), false), Ok(1));
+    scripts.order(Order::Remove(1)).unwrap();
+    assert_eq!(add(&scripts, None, "2".into(), true), Ok(2));
     assert_eq!(delivered(&scripts), [(0, "// A".into()), (2, "2".into())]);
     assert_eq!(scripts.list()[&0].title, "A");
-    let error = scripts.remove(1).unwrap_err().to_string();
+    let error = scripts.order(Order::Remove(1)).unwrap_err().to_string();
     assert_eq!(error, "there is no script 1; there are [0, 2]");
 }
 
@@ -39,13 +43,15 @@ fn numbers_are_given_once() {
 fn an_edit_changes_what_it_names() {
     let scripts = scripts();
     let mut changes = scripts.changes();
-    let index = scripts.add(Some("A".into()), "1".into(), true).unwrap();
+    let index = add(&scripts, Some("A".into()), "1".into(), true).unwrap();
     changes.borrow_and_update();
-    scripts.edit(index, Edit { active: Some(false), ..Edit::default() }).unwrap();
+    scripts.order(Order::Edit(index, Edit { active: Some(false), ..Edit::default() })).unwrap();
     assert!(changes.has_changed().unwrap());
     assert_eq!(delivered(&scripts), []);
     assert_eq!(scripts.list()[&index].title, "A");
-    scripts.edit(index, Edit { code: Some("// C".into()), active: Some(true), title: None }).unwrap();
+    scripts
+        .order(Order::Edit(index, Edit { code: Some("// C".into()), active: Some(true), title: None }))
+        .unwrap();
     assert_eq!(scripts.list()[&index].title, "C");
     assert_eq!(delivered(&scripts), [(index, "// C".into())]);
 }
@@ -55,19 +61,19 @@ fn there_is_room_for_so_much() {
     let scripts = scripts();
     let long = |size: usize| format!("//{}", "x".repeat(size - 2));
     assert!(matches!(
-        scripts.add(None, long(101), true),
+        add(&scripts, None, long(101), true),
         Err(ScriptError::TooLarge { size: 101, most: 100 })
     ));
-    let index = scripts.add(None, long(100), true).unwrap();
+    let index = add(&scripts, None, long(100), true).unwrap();
     assert!(matches!(
-        scripts.add(None, long(51), true),
+        add(&scripts, None, long(51), true),
         Err(ScriptError::AllTooLarge { size: 151, most: 150 })
     ));
     // Its own old text makes room for the new one.
-    scripts.edit(index, Edit { code: Some(long(99)), ..Edit::default() }).unwrap();
-    scripts.add(None, "1".into(), true).unwrap();
-    scripts.add(None, "1".into(), true).unwrap();
-    assert_eq!(scripts.add(None, "1".into(), true), Err(ScriptError::TooMany(3)));
+    scripts.order(Order::Edit(index, Edit { code: Some(long(99)), ..Edit::default() })).unwrap();
+    add(&scripts, None, "1".into(), true).unwrap();
+    add(&scripts, None, "1".into(), true).unwrap();
+    assert_eq!(add(&scripts, None, "1".into(), true), Err(ScriptError::TooMany(3)));
     let Ok(env) = serde_json::from_value(json!({ "A": "x".repeat(60) })) else { panic!() };
     assert!(matches!(scripts.set_env(env), Err(ScriptError::EnvTooLarge { .. })));
 }
@@ -103,4 +109,39 @@ fn files_come_move_and_go() {
     let Ok(env) = serde_json::from_value(json!({ "A": 1 })) else { panic!() };
     scripts.apply(vec![Change::Env(env)]);
     assert_eq!(scripts.names(), ["A"]);
+}
+
+#[test]
+fn a_release_keeps_scripts_and_says_which_run() {
+    let scripts = Scripts::new(&Limits::default(), None);
+    let written = |code: &str| Written { title: String::new(), code: code.into(), active: true };
+    let released = |all: &[(u32, &str)], titles: &[&str]| Released {
+        scripts: all.iter().map(|(index, code)| (*index, written(code))).collect(),
+        enabled: true,
+        titles: titles.iter().map(|title| (*title).to_owned()).collect(),
+    };
+    let running = || match scripts.delivery() {
+        ToWorker::Scripts { scripts, .. } => {
+            scripts.iter().map(|script| (script.index, script.title.clone())).collect::<Vec<_>>()
+        }
+        other => panic!("{other:?}"),
+    };
+    let first = released(&[(1, "// one"), (4, "// four")], &[]);
+    scripts.release(first.clone());
+    assert_eq!(running(), [(1, "one".into()), (4, "four".into())]);
+    // A request is tried on what the release says, and nothing is changed yet.
+    let order = Order::Add { title: None, code: "// five".into(), active: true };
+    let (index, second) = scripts.rehearse(&first, order).unwrap();
+    assert_eq!((index, running().len(), second.scripts.len()), (5, 2, 3));
+    assert!(matches!(scripts.rehearse(&first, Order::Remove(2)), Err(ScriptError::Unknown { index: 2, .. })));
+    scripts.release(second);
+    assert_eq!(running().len(), 3);
+    // Another hub removed two, and somebody chose by titles.
+    scripts.release(released(&[(4, "// four"), (5, "// five")], &["iv"]));
+    assert_eq!(running(), [(5, "five".into())]);
+    scripts.release(Released { enabled: false, ..released(&[(4, "// four")], &[]) });
+    assert_eq!(running(), []);
+    // Its number is not given again as long as this hub runs.
+    let order = Order::Add { title: None, code: "1".into(), active: true };
+    assert_eq!(scripts.rehearse(&first, order).unwrap().0, 6);
 }

@@ -11,18 +11,25 @@ use futures_util::{
 };
 use tokio::{
     net::TcpStream,
+    sync::watch::Receiver,
     time::{Instant, interval, timeout},
 };
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async_with_config,
+    WebSocketStream, client_async_with_config,
     tungstenite::{self, Message, protocol::WebSocketConfig},
 };
 use tracing::warn;
 
-use super::{Identity, Near, Worker};
-use crate::{Limits, fanout::Fanout, queue::Fate, scripts::Scripts};
+use super::{Identity, Near, SelfTest, Worker};
+use crate::{
+    Limits,
+    fanout::Fanout,
+    kubernetes::{RESTATE, Told},
+    queue::Fate,
+    scripts::Scripts,
+};
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Socket = WebSocketStream<TcpStream>;
 
 /// Pings in the time that a worker may be silent.
 const PINGS: u32 = 3;
@@ -31,6 +38,10 @@ const PINGS: u32 = 3;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
     #[error("cannot connect: {0}")]
+    Connect(std::io::Error),
+    #[error("cannot connect within {0:?}")]
+    Unreachable(Duration),
+    #[error("does not speak as a worker does: {0}")]
     Dial(tungstenite::Error),
     #[error("refuses the connection: {status} {body}")]
     Refused { status: u16, body: String },
@@ -54,27 +65,34 @@ pub(crate) enum LinkError {
     Frame(#[from] FrameError),
     #[error("sent an entry that is not text")]
     NotText,
+    #[error("it is not there any more")]
+    Gone,
 }
 
 /// A connection over which the worker has introduced itself.
 pub(crate) struct Link {
     socket: Socket,
+    identity: Identity,
 }
 
 impl Link {
     /// Dials, and hears who answers.
-    pub(crate) async fn dial(worker: &Worker, limits: &Limits) -> Result<(Self, Identity), LinkError> {
+    pub(crate) async fn dial(worker: &Worker, limits: &Limits) -> Result<Self, LinkError> {
         let late = |_| LinkError::TimedOut(limits.worker_timeout);
-        timeout(limits.worker_timeout, Self::greet(&worker.address, limits.message_bytes))
-            .await
-            .map_err(late)?
+        timeout(limits.worker_timeout, Self::greet(&worker.address, limits)).await.map_err(late)?
     }
 
-    async fn greet(address: &str, message_bytes: usize) -> Result<(Self, Identity), LinkError> {
+    async fn greet(address: &str, limits: &Limits) -> Result<Self, LinkError> {
         let config = WebSocketConfig::default()
-            .max_message_size(Some(message_bytes))
-            .max_frame_size(Some(message_bytes));
-        let (mut socket, _) = connect_async_with_config(format!("ws://{address}/hub"), Some(config), true)
+            .max_message_size(Some(limits.message_bytes))
+            .max_frame_size(Some(limits.message_bytes));
+        // TCP itself would wait longer and longer for an answer, and be late when the way there is open again.
+        let stream = timeout(limits.connect_timeout, TcpStream::connect(address))
+            .await
+            .map_err(|_| LinkError::Unreachable(limits.connect_timeout))?
+            .map_err(LinkError::Connect)?;
+        stream.set_nodelay(true).map_err(LinkError::Connect)?;
+        let (mut socket, _) = client_async_with_config(format!("ws://{address}/hub"), stream, Some(config))
             .await
             .map_err(refusal)?;
         let hello = match socket.next().await.ok_or(LinkError::Closed)?.map_err(LinkError::Broken)? {
@@ -83,20 +101,28 @@ impl Link {
         };
         match serde_json::from_str(&hello) {
             Ok(FromWorker::Hello { version: VERSION, boot, node, worker }) => {
-                Ok((Self { socket }, Identity { boot, node, worker }))
+                Ok(Self { socket, identity: Identity { boot, node, worker } })
             }
             Ok(FromWorker::Hello { version: theirs, .. }) => Err(LinkError::Version { theirs }),
             Ok(_) | Err(_) => Err(LinkError::NoHello(hello.to_string())),
         }
     }
 
+    /// Who answered.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// Serves the connection until it ends.
     pub(crate) async fn run(self, worker: &Worker, near: &Near) -> LinkError {
-        let identity = worker.state().identity;
-        let (boot, node) = identity.map_or((0, String::new()), |identity| (identity.boot, identity.node));
+        let identity = &self.identity;
+        let (boot, node) = (identity.boot, identity.node.clone());
         let (sink, stream) = self.socket.split();
         let reader = Reader { worker, fanout: &near.fanout, scripts: &near.scripts, boot, node };
-        match tokio::try_join!(reader.read(stream, near.limits.worker_silence), write(sink, worker, near)) {
+        match tokio::try_join!(
+            reader.read(stream, near.limits.worker_silence),
+            write(sink, worker, &identity.node, near)
+        ) {
             Err(error) => error,
             Ok((never, _)) => match never {},
         }
@@ -215,6 +241,9 @@ impl Reader<'_> {
                     self.scripts.console.write(&self.node, &line);
                 }
             }
+            FromWorker::SelfTested { id, sources } => self.worker.said(|state| {
+                state.tested = Some(SelfTest { id, sources });
+            }),
             FromWorker::HubAction { action, object, .. } => self.scripts.action(&action, object),
             FromWorker::Hello { .. } => return Err(LinkError::NoHello("it said hello twice".into())),
         }
@@ -232,9 +261,13 @@ impl Reader<'_> {
 async fn write(
     mut sink: SplitSink<Socket, Message>,
     worker: &Worker,
+    node: &str,
     near: &Near,
 ) -> Result<Infallible, LinkError> {
-    let Near { fanout, scripts, limits } = near;
+    let Near { fanout, scripts, limits, kubernetes } = near;
+    let mut told = Told::default();
+    let mut cluster = kubernetes.as_ref().map(|kubernetes| kubernetes.changes());
+    let mut restate = interval(RESTATE);
     let mut subscribed = BTreeSet::new();
     // A new connection is told all.
     let mut changes = scripts.changes();
@@ -246,13 +279,21 @@ async fn write(
             changes.mark_unchanged();
             messages.push(scripts.delivery());
         }
+        let mut texts = Vec::new();
+        if let (Some(kubernetes), Some(cluster)) = (kubernetes, &mut cluster) {
+            cluster.mark_unchanged();
+            texts = kubernetes.tell(&mut told, node)?;
+        }
         messages.extend(worker.take_commands());
         for id in worker.take_due() {
             due(worker.index, fanout, &mut subscribed, id, &mut messages);
         }
         let writing = async {
             for message in &messages {
-                sink.feed(Message::text(serde_json::to_string(message)?)).await.map_err(LinkError::Broken)?;
+                texts.push(serde_json::to_string(message)?.into());
+            }
+            for text in texts {
+                sink.feed(Message::Text(text)).await.map_err(LinkError::Broken)?;
             }
             sink.flush().await.map_err(LinkError::Broken)
         };
@@ -263,9 +304,21 @@ async fn write(
             () = worker.news.notified() => {}
             // The sender lives as long as the hub. What changed is looked at above.
             _ = changes.changed() => changes.mark_changed(),
+            () = changed(&mut cluster) => {}
+            _ = restate.tick() => told.restate(),
             _ = ping.tick() => sink.feed(Message::Ping(Bytes::new())).await.map_err(LinkError::Broken)?,
         }
     }
+}
+
+/// Waits for a change of the cluster; for ever where there is none.
+async fn changed(cluster: &mut Option<Receiver<u64>>) {
+    if let Some(cluster) = cluster
+        && cluster.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// What the worker must be told of one watcher.
@@ -280,9 +333,7 @@ fn due(
         None if subscribed.remove(&id) => messages.push(ToWorker::Unsubscribe { id }),
         None => {}
         Some(watcher) if subscribed.insert(id) => {
-            let Some((after, bytes)) = watcher.change(|queue| queue.subscribe(worker, Instant::now())) else {
-                return;
-            };
+            let (after, bytes) = watcher.change(|queue| queue.subscribe(worker, Instant::now()));
             messages.push(ToWorker::Subscribe {
                 id,
                 kfl: watcher.query.text.to_string(),

@@ -1,5 +1,6 @@
-//! The workers: where they are, how they are, and a link to each for as long as the hub runs.
+//! The workers: where they are, how they are, and a link to each for as long as it is wanted.
 
+mod dialer;
 mod link;
 pub(crate) mod request;
 
@@ -13,12 +14,22 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use api::messages::{Job, ScriptState, SubscriptionId, ToWorker};
-use tokio::{sync::Notify, time::sleep};
+use api::messages::{Job, ScriptState, SubscriptionId, TestedSource, ToWorker};
+use tokio::{
+    sync::{Notify, watch},
+    time::sleep,
+};
 use tracing::{debug, info, warn};
 
+pub(crate) use self::dialer::Dialer;
 use self::link::{Link, LinkError};
-use crate::{Limits, WorkerAddressError, fanout::Fanout, lock, scripts::Scripts};
+use crate::{
+    Limits, WorkerAddressError,
+    fanout::Fanout,
+    kubernetes::{Kubernetes, Place},
+    lock,
+    scripts::Scripts,
+};
 
 /// Most commands that wait for a worker; they are few, and a person waits for each.
 const MAX_COMMANDS: usize = 64;
@@ -28,13 +39,15 @@ pub(crate) struct Near {
     pub(crate) fanout: Arc<Fanout>,
     pub(crate) scripts: Arc<Scripts>,
     pub(crate) limits: Limits,
+    /// Where there is a cluster.
+    pub(crate) kubernetes: Option<Arc<Kubernetes>>,
 }
 
 /// A worker, connected or not.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    /// Its place among the workers.
-    index: usize,
+    /// Its number: no other worker ever has it.
+    pub(crate) index: usize,
     /// As it is dialled: `host:port`.
     pub(crate) address: String,
     state: Mutex<State>,
@@ -44,15 +57,42 @@ pub(crate) struct Worker {
     commands: Mutex<VecDeque<ToWorker>>,
     /// `due` or `commands` has grown.
     news: Notify,
+    /// Whether it is to be connected.
+    wanted: watch::Sender<Wanted>,
+    /// It may be there now: dial at once.
+    nudge: Notify,
     /// Deliveries that came from it.
     pub(crate) received: AtomicU64,
     /// Deliveries that had come before.
     pub(crate) repeated: AtomicU64,
 }
 
+/// Whether a worker is to be connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Yes, now.
+    Yes,
+    /// It is not there any more, since then; it may come back.
+    Gone(Instant),
+    /// Never again.
+    Forgotten,
+}
+
+/// Who says that there is a worker.
+#[derive(Clone, Debug, Default)]
+struct Sponsors {
+    /// The command line.
+    named: bool,
+    /// A request.
+    posted: bool,
+    /// Its pod.
+    pod: Option<Place>,
+}
+
 /// How a worker is.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
+    sponsors: Sponsors,
     pub(crate) connected: bool,
     /// Since when it is connected, or is not.
     pub(crate) since: SystemTime,
@@ -68,6 +108,16 @@ pub(crate) struct State {
     pub(crate) jobs: Vec<Job>,
     /// When it said that.
     pub(crate) said: Option<Instant>,
+    /// Whether it captures, as it last found out.
+    pub(crate) tested: Option<SelfTest>,
+}
+
+/// What a worker found out when it was asked to capture packets of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct SelfTest {
+    /// The number of the question.
+    pub(crate) id: u32,
+    pub(crate) sources: Vec<TestedSource>,
 }
 
 /// Who a worker says that it is.
@@ -81,9 +131,9 @@ pub(crate) struct Identity {
     pub(crate) worker: String,
 }
 
-/// The workers of these addresses, in order, each once.
-pub(crate) fn parse(addresses: &[String]) -> Result<Vec<Arc<Worker>>, WorkerAddressError> {
-    let mut workers: Vec<Arc<Worker>> = Vec::new();
+/// These addresses of workers, each once.
+pub(crate) fn parse(addresses: &[String]) -> Result<Vec<String>, WorkerAddressError> {
+    let mut parsed: Vec<String> = Vec::new();
     for address in addresses {
         let error = || WorkerAddressError(address.clone());
         let (host, port) = address.rsplit_once(':').ok_or_else(error)?;
@@ -96,19 +146,20 @@ pub(crate) fn parse(addresses: &[String]) -> Result<Vec<Arc<Worker>>, WorkerAddr
         {
             return Err(error());
         }
-        if workers.iter().all(|worker| worker.address != *address) {
-            workers.push(Arc::new(Worker::new(workers.len(), address.clone())));
+        if !parsed.contains(address) {
+            parsed.push(address.clone());
         }
     }
-    Ok(workers)
+    Ok(parsed)
 }
 
 impl Worker {
-    fn new(index: usize, address: String) -> Self {
+    pub(crate) fn new(index: usize, address: String) -> Self {
         Self {
             index,
             address,
             state: Mutex::new(State {
+                sponsors: Sponsors::default(),
                 connected: false,
                 since: SystemTime::now(),
                 identity: None,
@@ -117,10 +168,13 @@ impl Worker {
                 scripts: Vec::new(),
                 jobs: Vec::new(),
                 said: None,
+                tested: None,
             }),
             due: Mutex::new(None),
             commands: Mutex::default(),
             news: Notify::new(),
+            wanted: watch::Sender::new(Wanted::Yes),
+            nudge: Notify::new(),
             received: AtomicU64::new(0),
             repeated: AtomicU64::new(0),
         }
@@ -129,6 +183,16 @@ impl Worker {
     /// How it is now.
     pub(crate) fn state(&self) -> State {
         lock(&self.state).clone()
+    }
+
+    /// Whether it is there, or should be; one that is not is remembered for a while.
+    pub(crate) fn is_wanted(&self) -> bool {
+        *self.wanted.borrow() == Wanted::Yes
+    }
+
+    /// Its pod, where it was found by one.
+    pub(crate) fn place(&self) -> Option<Place> {
+        lock(&self.state).sponsors.pod.clone()
     }
 
     /// Whether it is connected.
@@ -187,9 +251,14 @@ impl Worker {
     fn left(&self, error: &LinkError, fanout: &Fanout) {
         *lock(&self.due) = None;
         lock(&self.commands).clear();
+        let wanted = *self.wanted.borrow();
         fanout.watchers(|watchers| {
             for watcher in watchers.values() {
-                watcher.update(|queue| queue.away(self.index));
+                watcher.update(|queue| match wanted {
+                    Wanted::Yes => queue.away(self.index),
+                    Wanted::Gone(_) => queue.gone(self.index),
+                    Wanted::Forgotten => queue.forget(self.index),
+                });
             }
         });
         let mut state = lock(&self.state);
@@ -211,26 +280,50 @@ impl Worker {
     }
 }
 
-/// Keeps a link to the worker; never returns.
-pub(crate) async fn run(worker: Arc<Worker>, near: Near) {
-    let Near { fanout, limits, .. } = &near;
+/// Keeps a link to the worker, whenever it is wanted; returns when it is forgotten.
+async fn run(worker: Arc<Worker>, near: Arc<Near>) {
+    let (fanout, limits) = (&near.fanout, &near.limits);
+    let mut wanted = worker.wanted.subscribe();
     let mut attempt = 0;
     loop {
-        let error = match Link::dial(&worker, limits).await {
-            Ok((link, identity)) => {
-                let (name, node, boot) = (&worker.address, &identity.node, identity.boot);
-                // Whoever was told that it is away is told that it is back.
-                if attempt > 0 {
-                    warn!(worker = name, node, boot, "A worker is back");
-                } else {
-                    info!(worker = name, node, boot, "A worker is connected");
-                }
-                attempt = 0;
-                worker.arrived(identity, fanout);
-                link.run(&worker, &near).await
-            }
-            Err(error) => error,
+        if !worker.is_wanted() {
+            worker.left(&LinkError::Gone, fanout);
+        }
+        // The sender is the worker's own.
+        let Ok(now) = wanted.wait_for(|wanted| !matches!(wanted, Wanted::Gone(_))).await.map(|now| *now)
+        else {
+            return;
         };
+        if now == Wanted::Forgotten {
+            return;
+        }
+        let work = async {
+            match Link::dial(&worker, limits).await {
+                Ok(link) => {
+                    let identity = link.identity().clone();
+                    let (name, node, boot) = (&worker.address, &identity.node, identity.boot);
+                    // Whoever was told that it is away is told that it is back.
+                    if attempt > 0 {
+                        warn!(worker = name, node, boot, "A worker is back");
+                    } else {
+                        info!(worker = name, node, boot, "A worker is connected");
+                    }
+                    attempt = 0;
+                    worker.arrived(identity, fanout);
+                    link.run(&worker, &near).await
+                }
+                Err(error) => error,
+            }
+        };
+        let error = tokio::select! {
+            error = work => error,
+            _ = wanted.wait_for(|wanted| *wanted != Wanted::Yes) => LinkError::Gone,
+        };
+        if !worker.is_wanted() {
+            info!(worker = worker.address, "A worker is gone");
+            attempt = 0;
+            continue;
+        }
         worker.left(&error, fanout);
         let pause = pause(limits, &worker.address, attempt);
         // Once is enough: `/status` says it as long as it is true.
@@ -240,7 +333,11 @@ pub(crate) async fn run(worker: Arc<Worker>, near: Near) {
             debug!(worker = worker.address, %error, ?pause, "A worker is still away");
         }
         attempt = attempt.saturating_add(1);
-        sleep(pause).await;
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = worker.nudge.notified() => {}
+            _ = wanted.changed() => {}
+        }
     }
 }
 
@@ -270,8 +367,7 @@ mod tests {
             assert!(!parsed(address), "{address}");
         }
         let twice = ["a:1", "b:1", "a:1"].map(str::to_owned);
-        let workers = parse(&twice).unwrap();
-        assert_eq!(workers.iter().map(|worker| &*worker.address).collect::<Vec<_>>(), ["a:1", "b:1"]);
+        assert_eq!(parse(&twice).unwrap(), ["a:1", "b:1"]);
     }
 
     #[test]

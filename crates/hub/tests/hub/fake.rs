@@ -193,7 +193,11 @@ impl Fake {
                 subscriptions.get_mut(&id).unwrap().credit += bytes as i64;
             }
             ToWorker::Unsubscribe { id } => drop(subscriptions.remove(&id)),
-            ToWorker::Scripts { .. } | ToWorker::Jobs { .. } => {}
+            ToWorker::Scripts { .. }
+            | ToWorker::Jobs { .. }
+            | ToWorker::Names { .. }
+            | ToWorker::Targets { .. }
+            | ToWorker::SelfTest { .. } => {}
         }
     }
 

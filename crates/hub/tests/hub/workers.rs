@@ -9,7 +9,7 @@ use hub::Limits;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
-    client::{Client, connected, get, hub_of, json, quick, status_when},
+    client::{Client, connected, get, hub_of, json, quick, send, status_when},
     fake::Fake,
 };
 
@@ -163,4 +163,84 @@ async fn without_workers_a_hub_waits_and_says_so() {
     assert_eq!(status["watchers"].as_array().unwrap().len(), 1);
     let (code, ready) = get(hub.address, "/readyz").await;
     assert!(code == 200 && ready.contains("--workers"), "{code} {ready}");
+}
+
+/// Entries of the times 1, 2, 3 …
+fn stored(texts: &[&str]) -> Vec<(i64, String)> {
+    (1..).zip(texts.iter().map(|text| (*text).to_owned())).collect()
+}
+
+/// Tells the hub of a worker's pod.
+async fn post(hub: std::net::SocketAddr, worker: &Fake, phase: &str) -> serde_json::Value {
+    let status =
+        serde_json::json!({"name": "c", "image": "", "imageID": "", "ready": true, "restartCount": 0});
+    let pod = serde_json::json!({
+        "metadata": {"name": "worker"},
+        "spec": {"containers": [{"name": "c", "ports": [{"containerPort": worker.address.port()}]}]},
+        "status": {"phase": phase, "podIP": worker.address.ip().to_string(), "containerStatuses": [status]},
+    });
+    let (code, body) = send(hub, "POST", "/pods/worker", &pod.to_string()).await;
+    assert_eq!(code, 200, "{body}");
+    serde_json::from_str(&body).unwrap()
+}
+
+#[tokio::test]
+async fn workers_come_and_go_and_watchers_of_before_see_them() {
+    let (first, second) = (Fake::start(stored(&["a"])).await, Fake::start(stored(&["b", "c"])).await);
+    let hub = hub_of(&[&first], quick()).await;
+    let mut client = Client::connect(hub.address, "/wsFull?q=&events=1").await;
+    assert_eq!(client.texts(2).await, ["a", r#"{"event":"historyEnd"}"#]);
+
+    let answer = post(hub.address, &second, "Running").await;
+    assert_eq!(answer["msg"], "Added a new worker host.");
+    assert_eq!(client.texts(2).await, ["b", "c"], "what it held");
+    second.capture(3, "d");
+    assert_eq!(client.text().await, "d");
+    assert_eq!(json(hub.address, "/pods/worker").await.as_array().unwrap().len(), 2);
+
+    let answer = post(hub.address, &second, "Succeeded").await;
+    assert_eq!(
+        (&answer["msg"], &answer["host"]),
+        (&"Removed a worker host.".into(), &second.address.to_string().into())
+    );
+    let status = connected(hub.address, 1, false).await;
+    assert_eq!((&status["workers"][1]["gone"], &status["note"]), (&true.into(), &"".into()), "{status}");
+    second.capture(4, "e");
+    first.capture(5, "f");
+    assert_eq!(client.text().await, "f");
+    // A watcher that comes now need not wait for it.
+    let mut late = Client::connect(hub.address, "/wsFull?q=&events=1").await;
+    assert_eq!(late.texts(3).await, ["a", "f", r#"{"event":"historyEnd"}"#]);
+
+    post(hub.address, &second, "Running").await;
+    assert_eq!(client.text().await, "e", "nothing of before is repeated");
+    assert_eq!(late.texts(4).await, ["b", "c", "d", "e"]);
+    assert!(client.is_quiet().await && late.is_quiet().await);
+}
+
+#[tokio::test]
+async fn who_is_gone_for_long_is_forgotten() {
+    let (first, second) = (Fake::start([]).await, Fake::start(stored(&["a"])).await);
+    let limits = Limits { gone_kept: Duration::from_millis(200), ..quick() };
+    let hub = hub_of(&[&first], limits).await;
+    let mut client = Client::connect(hub.address, "/wsFull?q=").await;
+    post(hub.address, &second, "Running").await;
+    assert_eq!(client.text().await, "a");
+    post(hub.address, &second, "Failed").await;
+    status_when(hub.address, |status| status["workers"].as_array().unwrap().len() == 1).await;
+    // As another worker it is shown from its beginning.
+    post(hub.address, &second, "Running").await;
+    assert_eq!(client.text().await, "a");
+}
+
+#[tokio::test]
+async fn a_hub_without_a_cluster_says_so() {
+    let hub = hub_of(&[], quick()).await;
+    for (method, body) in [("GET", ""), ("PUT", r#"{"regex": "a"}"#)] {
+        let (code, answer) = send(hub.address, method, "/api/pods/regex", body).await;
+        assert!(code == 409 && answer.contains("does not watch a cluster"), "{code} {answer}");
+    }
+    assert_eq!(json(hub.address, "/api/pods/targeted").await, serde_json::json!({"targets": []}));
+    let (code, answer) = send(hub.address, "POST", "/pods/worker", r#"{"metadata": {}}"#).await;
+    assert!(code == 200 && answer.contains("Did nothing"), "{code} {answer}");
 }

@@ -184,6 +184,9 @@ impl Link {
             }
             Ok(ToWorker::Scripts { scripts, env }) => self.served.scripts.set(scripts, env),
             Ok(ToWorker::Jobs { command, tag }) => self.served.scripts.jobs(command, tag),
+            Ok(ToWorker::Names { .. } | ToWorker::Targets { .. } | ToWorker::SelfTest { .. }) => {
+                debug!("A hub speaks of a cluster, of which this worker knows nothing");
+            }
             Err(error) => debug!(%error, "A hub said something that is not understood"),
         }
         Ok(())
