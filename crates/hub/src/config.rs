@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::{kubernetes::KubernetesConfig, scripts::source::SourceConfig};
+use crate::{Auth, kubernetes::KubernetesConfig, scripts::source::SourceConfig};
 
 /// Everything that a hub is told.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Config {
     pub script_host: Option<PathBuf>,
     /// Names beside `localhost` and loopback addresses under which it may be called.
     pub allowed_hosts: Vec<String>,
+    /// Who is let in from elsewhere.
+    pub auth: Auth,
     /// Its bounds.
     pub limits: Limits,
 }
@@ -32,6 +34,7 @@ impl Default for Config {
             scripts: SourceConfig::default(),
             script_host: None,
             allowed_hosts: Vec::new(),
+            auth: Auth::default(),
             limits: Limits::default(),
         }
     }

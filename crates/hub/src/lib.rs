@@ -20,6 +20,7 @@
 //!         ◀═credit═══════════════╝    └▶ queue ─▶ session ══▶ watcher
 //! ```
 
+mod access;
 mod config;
 mod fanout;
 mod kubernetes;
@@ -41,6 +42,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tracing::{info, warn};
 use web::{Hosts, Trigger};
 
+pub use access::Auth;
 pub use config::{Config, Limits, WorkerAddressError};
 pub use kubernetes::{ClientError, KubernetesConfig, TargetConfig, TargetError};
 pub use scripts::source;
@@ -89,7 +91,8 @@ pub struct Running {
 
 /// Starts a hub; it listens when this returns.
 pub async fn start(config: Config) -> Result<Running, Error> {
-    let Config { listen, workers, kubernetes, scripts: from, script_host, allowed_hosts, limits } = config;
+    let Config { listen, workers, kubernetes, scripts: from, script_host, allowed_hosts, auth, limits } =
+        config;
     let workers = workers::parse(&workers)?;
     let (sources, read) = source::Sources::open(from)?;
     let scripts = Arc::new(Scripts::new(&limits, script_host));
@@ -123,7 +126,11 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     }
     tasks.spawn(scripts::follow(Arc::clone(&scripts), sources));
     let (trigger, shutdown) = web::shutdown();
+    if let Some(warning) = auth.warning() {
+        warn!("{warning}");
+    }
     let hub = Hub {
+        auth,
         fanout,
         scripts,
         address,
@@ -132,7 +139,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         kubernetes,
         dialer: Arc::clone(&dialer),
     };
-    let router = routes::router(hub, Hosts::new(allowed_hosts), shutdown.clone());
+    let router = routes::router(hub, Hosts::new(allowed_hosts), access::door(auth), shutdown.clone());
     let server = tokio::spawn(web::serve(listener, router, shutdown));
     info!(%address, "The hub listens");
     Ok(Running { address, trigger, server, dialer, tasks })

@@ -9,7 +9,7 @@
 //! let (trigger, shutdown) = web::shutdown();
 //! let traffic = web::watch::routes(source, web::watch::Settings::default(), shutdown.clone());
 //! let open = web::health::routes(report);
-//! let server = tokio::spawn(web::serve(listener, web::protect(traffic, open, web::Hosts::default()), shutdown));
+//! let server = tokio::spawn(web::serve(listener, web::protect(traffic, open, web::Hosts::default(), web::Door::Loopback), shutdown));
 //! // …
 //! trigger.finish().await;
 //! server.await??;
@@ -24,7 +24,7 @@ mod serve;
 mod shutdown;
 pub mod watch;
 
-pub use access::{Access, Hosts, protect};
+pub use access::{Access, Door, Hosts, protect};
 pub use error::Failure;
 pub use health::{Metrics, Readiness, Report};
 pub use serve::{BindError, bind, serve};

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use ::hub::{KubernetesConfig, TargetConfig};
+use ::hub::{Auth, KubernetesConfig, TargetConfig};
 
 use crate::{
     exit::{Failure, Outcome},
@@ -41,6 +41,37 @@ pub(crate) struct Args {
     scripts: scripts::Args,
     #[command(flatten)]
     names: serving::Names,
+    /// Who is let in that does not come from this machine, or through `kubectl port-forward`
+    #[arg(
+        long,
+        value_name = "WHO",
+        env = "KUBESHARK_AUTH",
+        value_enum,
+        default_value = "loopback",
+        help_heading = "Serving"
+    )]
+    auth: Admitted,
+}
+
+/// Who is let in from elsewhere.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Admitted {
+    /// Nobody
+    Loopback,
+    /// Whoever has a token of Kubernetes with the right to `get` `services/proxy` of the hub's Service
+    Token,
+    /// Everybody
+    Off,
+}
+
+impl From<Admitted> for Auth {
+    fn from(admitted: Admitted) -> Self {
+        match admitted {
+            Admitted::Loopback => Self::Loopback,
+            Admitted::Token => Self::Token,
+            Admitted::Off => Self::Off,
+        }
+    }
 }
 
 /// The cluster that a hub watches: that of its pod, or the one that `KUBECONFIG` names.
@@ -150,7 +181,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         None => format!("gathers what {} sees", workers.join(", ")),
     };
     let config = config(args.listen, workers, &args.scripts, args.names.allowed_hosts);
-    let config = ::hub::Config { kubernetes, ..config };
+    let config = ::hub::Config { kubernetes, auth: args.auth.into(), ..config };
     serving::run(async {
         let mut hub = ::hub::start(config).await.map_err(|error| failure(&error))?;
         let outcome = if let Err(error) = serving::greet_watchers(&what, hub.address) {

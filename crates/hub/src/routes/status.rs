@@ -17,6 +17,7 @@ pub(super) async fn status(State(hub): State<Arc<Hub>>, _: Access) -> Json<Value
     let watchers: Vec<_> = hub.fanout.watchers(|watchers| watchers.values().cloned().collect());
     let counts = hub.fanout.counts();
     Json(json!({
+        "access": { "auth": hub.auth.to_string(), "warning": hub.auth.warning() },
         "hub": {
             "address": hub.address.to_string(),
             "delivered": counts.taken,

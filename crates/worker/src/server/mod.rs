@@ -14,7 +14,7 @@ use axum::{
     routing::{any, get, post},
 };
 use tokio::sync::Semaphore;
-use web::{Access, Hosts, Metrics, Readiness, Report, Shutdown};
+use web::{Access, Door, Hosts, Metrics, Readiness, Report, Shutdown};
 
 use crate::{NameHistory, Packets, scripts::Scripts, status::Status, store::Store};
 
@@ -59,7 +59,7 @@ pub(crate) fn router(served: Served, allowed_hosts: &[String]) -> Router {
         .route("/ledger", get(ledger))
         .with_state(served)
         .merge(watching);
-    web::protect(traffic, open, Hosts::new(allowed_hosts))
+    web::protect(traffic, open, Hosts::new(allowed_hosts), Door::Loopback)
 }
 
 async fn status(_access: Access, State(served): State<Served>) -> Json<serde_json::Value> {
