@@ -19,6 +19,8 @@ pub struct Config {
     pub script_host: Option<PathBuf>,
     /// Names beside `localhost` and loopback addresses under which it may be called.
     pub allowed_hosts: Vec<String>,
+    /// Where its keys are (`ca.crt`, `tls.crt`, `tls.key`): with them it speaks TLS with its workers.
+    pub tls_dir: Option<PathBuf>,
     /// Who is let in from elsewhere.
     pub auth: Auth,
     /// Its bounds.
@@ -34,6 +36,7 @@ impl Default for Config {
             scripts: SourceConfig::default(),
             script_host: None,
             allowed_hosts: Vec::new(),
+            tls_dir: None,
             auth: Auth::default(),
             limits: Limits::default(),
         }

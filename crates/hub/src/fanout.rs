@@ -16,7 +16,7 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
 };
-use web::{Access, Feed, Item, Query, Source};
+use web::{Access, Feed, Item, Query, Source, tls::Keys};
 
 use crate::{
     Limits, lock,
@@ -30,6 +30,8 @@ pub(crate) struct Fanout {
     workers: RwLock<Workers>,
     watchers: RwLock<Watchers>,
     bounds: Bounds,
+    /// Those that workers are dialled with.
+    keys: Option<Keys>,
     /// What watchers that are gone have counted.
     past: Mutex<Counts>,
 }
@@ -54,6 +56,8 @@ pub(crate) struct Watcher {
     pub(crate) query: Query,
     pub(crate) shape: Shape,
     pub(crate) since: SystemTime,
+    /// Who watches.
+    pub(crate) access: Access,
     queue: Mutex<Queue>,
     /// The queue may have something to take.
     news: Notify,
@@ -70,14 +74,14 @@ pub(crate) struct Counts {
 
 impl Fanout {
     /// Without workers and watchers.
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, keys: Option<Keys>) -> Self {
         let bounds = Bounds {
             bytes: limits.queue_bytes,
             entries: limits.queue_entries,
             credit: limits.credit_bytes,
             merge_wait: limits.merge_wait,
         };
-        Self { workers: RwLock::default(), watchers: RwLock::default(), bounds, past: Mutex::default() }
+        Self { workers: RwLock::default(), watchers: RwLock::default(), bounds, keys, past: Mutex::default() }
     }
 
     /// All workers in the order in which they came, also those that are away, or gone a short while ago.
@@ -99,7 +103,7 @@ impl Fanout {
         }
         let index = workers.next;
         workers.next += 1;
-        let worker = Arc::new(Worker::new(index, address.to_owned()));
+        let worker = Arc::new(Worker::new(index, address.to_owned(), self.keys.clone()));
         workers.by_index.insert(index, Arc::clone(&worker));
         (worker, true)
     }
@@ -135,7 +139,7 @@ impl Fanout {
         self.watchers(|watchers| watchers.values().map(|watcher| watcher.counts()).fold(*past, Counts::and))
     }
 
-    fn enter(&self, query: &Query, shape: Shape) -> Arc<Watcher> {
+    fn enter(&self, query: &Query, shape: Shape, access: &Access) -> Arc<Watcher> {
         let expected = self.workers().into_iter().filter(|worker| worker.is_wanted());
         let expected: Vec<_> = expected.map(|worker| worker.index).collect();
         let mut watchers = self.watchers.write().unwrap_or_else(PoisonError::into_inner);
@@ -149,6 +153,7 @@ impl Fanout {
             query: query.clone(),
             shape,
             since: SystemTime::now(),
+            access: access.clone(),
             queue: Mutex::new(Queue::new(expected, self.bounds.clone(), Instant::now())),
             news: Notify::new(),
         });
@@ -243,9 +248,9 @@ pub(crate) struct Entries(pub(crate) Arc<Fanout>);
 impl Source for Entries {
     type Feed = Subscription;
 
-    fn open(&self, _: Arc<kfl::Filter>, query: &Query, shape: Shape, _: &Access) -> Subscription {
+    fn open(&self, _: Arc<kfl::Filter>, query: &Query, shape: Shape, access: &Access) -> Subscription {
         let fanout = Arc::clone(&self.0);
-        let watcher = fanout.enter(query, shape);
+        let watcher = fanout.enter(query, shape, access);
         let subscription = Subscription { fanout, watcher };
         subscription.due();
         subscription

@@ -41,6 +41,8 @@ pub(crate) struct Args {
     scripts: scripts::Args,
     #[command(flatten)]
     names: serving::Names,
+    #[command(flatten)]
+    keys: serving::Keys,
     /// Who is let in that does not come from this machine, or through `kubectl port-forward`
     #[arg(
         long,
@@ -64,12 +66,14 @@ enum Admitted {
     Off,
 }
 
-impl From<Admitted> for Auth {
-    fn from(admitted: Admitted) -> Self {
-        match admitted {
-            Admitted::Loopback => Self::Loopback,
-            Admitted::Token => Self::Token,
-            Admitted::Off => Self::Off,
+impl Admitted {
+    fn auth(self, cluster: &Cluster) -> Auth {
+        match self {
+            Self::Loopback => Auth::Loopback,
+            Self::Token => {
+                Auth::Token { namespace: cluster.namespace.clone(), service: cluster.service.clone() }
+            }
+            Self::Off => Auth::Off,
         }
     }
 }
@@ -84,6 +88,9 @@ struct Cluster {
     /// Where the hub is
     #[arg(long, value_name = "NAMESPACE", env = "KUBESHARK_NAMESPACE", default_value = "kubeshark")]
     namespace: String,
+    /// Its Service: whose `services/proxy` somebody may `get`, may see traffic (--auth token)
+    #[arg(long, value_name = "NAME", env = "KUBESHARK_SERVICE", default_value = "kubeshark-hub")]
+    service: String,
     /// Where its workers' pods are [default: where the hub is]
     #[arg(long, value_name = "NAMESPACE", env = "KUBESHARK_WORKER_NAMESPACE")]
     worker_namespace: Option<String>,
@@ -167,6 +174,7 @@ pub(crate) fn config(
 
 pub(crate) fn run(args: Args) -> Outcome {
     let workers: Vec<String> = args.workers.into_iter().filter(|worker| !worker.trim().is_empty()).collect();
+    let auth = args.auth.auth(&args.cluster);
     let kubernetes = args.cluster.config();
     if workers.is_empty() && kubernetes.is_none() {
         return Err(Failure::Usage(NO_WORKERS.into()));
@@ -181,7 +189,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         None => format!("gathers what {} sees", workers.join(", ")),
     };
     let config = config(args.listen, workers, &args.scripts, args.names.allowed_hosts);
-    let config = ::hub::Config { kubernetes, auth: args.auth.into(), ..config };
+    let config = ::hub::Config { kubernetes, auth, tls_dir: args.keys.tls_dir, ..config };
     serving::run(async {
         let mut hub = ::hub::start(config).await.map_err(|error| failure(&error))?;
         let outcome = if let Err(error) = serving::greet_watchers(&what, hub.address) {

@@ -55,6 +55,8 @@ pub(crate) struct Args {
         help_heading = "Serving"
     )]
     node: String,
+    #[command(flatten)]
+    keys: serving::Keys,
     /// Whom it becomes once its interfaces are open, as a number: it starts as root, and looks at packets as somebody
     /// without any right
     #[arg(long, value_name = "UID", env = "KUBESHARK_USER", value_parser = clap::value_parser!(u32).range(1..))]
@@ -205,7 +207,13 @@ pub(crate) fn run(args: Args) -> Outcome {
     let Some(config) = args.common.config(args.listen) else {
         return Err(Failure::Usage(NO_SOURCE.into()));
     };
-    let config = Config { node: args.node, advertise: args.advertise, user: args.user, ..config };
+    let config = Config {
+        node: args.node,
+        advertise: args.advertise,
+        user: args.user,
+        tls_dir: args.keys.tls_dir,
+        ..config
+    };
     if args.user.is_some() {
         ::worker::forbid_escalation().map_err(|error| Failure::of(&error))?;
     }

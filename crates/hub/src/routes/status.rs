@@ -88,6 +88,7 @@ fn watcher(watcher: &Watcher, hub: &Hub) -> Value {
             },
             "shape": watcher.shape,
             "since": printed(watcher.since),
+            "who": watcher.access.who(),
         })
     })
 }

@@ -6,22 +6,24 @@
 //! notice nothing. Whoever comes from elsewhere is let in as the [`Door`] says: by default not at all.
 
 mod hosts;
+mod token;
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use axum::{
     Router,
     extract::{ConnectInfo, FromRequestParts, Request, State},
-    http::{StatusCode, request::Parts},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     middleware::{Next, from_fn_with_state},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 
-pub use self::hosts::Hosts;
-use crate::error::{Failure, unknown_method, unknown_path};
+use self::token::Token;
+pub use self::{hosts::Hosts, token::Judge};
+use crate::{
+    error::{Failure, unknown_method, unknown_path},
+    tls::Caller,
+};
 
 /// What its holder may see. Today that is everything: who is not let in has none.
 #[derive(Clone, Debug)]
@@ -51,14 +53,18 @@ impl<S: Sync> FromRequestParts<S> for Access {
     }
 }
 
-/// How those are let in that do not come from this machine.
-#[derive(Clone, Debug, Default)]
+/// Who is let in.
+#[derive(Clone, Default)]
 pub enum Door {
-    /// Not at all.
+    /// Only this machine.
     #[default]
     Loopback,
-    /// Everybody is.
+    /// Everybody.
     Open,
+    /// This machine, and whoever has a token that passes.
+    Token(Arc<dyn Judge>),
+    /// Whoever has shown the certificate of a hub, and nobody else.
+    Hub,
 }
 
 /// What stands before the routes.
@@ -82,50 +88,101 @@ pub fn protect(traffic: Router, open: Router, hosts: Hosts, door: Door) -> Route
 
 async fn let_in(
     State(guard): State<Guard>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
     mut request: Request,
     next: Next,
-) -> Result<Response, Failure> {
-    let peer = peer.ip().to_canonical();
+) -> Result<Response, Refused> {
+    let peer = caller.address.ip().to_canonical();
     hosts::check_host(&guard.hosts, &request, peer)?;
     hosts::check_origin(&guard.hosts, request.headers())?;
-    let access = guard.door.admit(peer)?;
+    // Whoever needs none may carry one that we do not understand.
+    let token = token::take(request.headers_mut());
+    let (access, chosen) = guard.door.admit(peer, caller.is_hub, token).await?;
     request.extensions_mut().insert(access);
-    Ok(next.run(request).await)
+    let mut response = next.run(request).await;
+    if let Some(chosen) = chosen.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS) {
+        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, chosen);
+    }
+    Ok(response)
+}
+
+/// What those get who are not let in.
+struct Refused {
+    failure: Failure,
+    /// A token would help.
+    wants_token: bool,
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self { failure, wants_token: false }
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let is_challenge = self.wants_token && self.failure.status() == StatusCode::UNAUTHORIZED;
+        let mut response = self.failure.into_response();
+        if is_challenge {
+            // RFC 6750 §3
+            let challenge = HeaderValue::from_static("Bearer realm=\"kubeshark\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
 }
 
 impl Door {
-    fn admit(&self, peer: IpAddr) -> Result<Access, Failure> {
-        if peer.is_loopback() {
-            return Ok(Access::of("this machine"));
-        }
+    /// Who it is, and the subprotocol to be chosen where a token was one.
+    async fn admit(
+        &self,
+        peer: IpAddr,
+        is_hub: bool,
+        token: Result<Option<Token>, &'static str>,
+    ) -> Result<(Access, Option<HeaderValue>), Refused> {
+        let unknown = |message: String| Failure::new(StatusCode::UNAUTHORIZED, message);
+        let chosen = |token: &Result<Option<Token>, _>| token.as_ref().ok()?.as_ref()?.chosen.clone();
         match self {
-            Self::Open => Ok(Access::of("anybody")),
-            Self::Loopback => Err(Failure::new(
-                StatusCode::UNAUTHORIZED,
-                format!(
-                    "Traffic is shown only to clients on this machine, and you come from {peer}. \
-                     Forward a port, for example with `kubectl port-forward` or `ssh -L 8899:127.0.0.1:8899`."
-                ),
-            )),
+            Self::Hub if is_hub => Ok((Access::of("hub"), chosen(&token))),
+            Self::Hub => Err(unknown(
+                "Only health and metrics are shown without the certificate of a hub. Ask the hub, \
+                 or forward this worker's port with `kubeshark proxy --worker NODE`."
+                    .into(),
+            )
+            .into()),
+            _ if peer.is_loopback() => Ok((Access::of("this machine"), chosen(&token))),
+            Self::Open => Ok((Access::of("anybody"), chosen(&token))),
+            Self::Loopback => Err(unknown(format!(
+                "Traffic is shown only to clients on this machine, and you come from {peer}. \
+                 Forward a port, for example with `kubectl port-forward` or `ssh -L 8899:127.0.0.1:8899`."
+            ))
+            .into()),
+            Self::Token(judge) => {
+                let refused = |failure| Refused { failure, wants_token: true };
+                let token = token.map_err(|why| refused(unknown(why.into())))?.ok_or_else(|| {
+                    refused(unknown(
+                        "Send a token of Kubernetes (`Authorization: Bearer …`; `kubectl create token` makes one), \
+                         or forward a port with `kubectl port-forward` or `kubeshark proxy`."
+                            .into(),
+                    ))
+                })?;
+                let who = judge.judge(&token.text).await.map_err(refused)?;
+                Ok((Access { who }, token.chosen))
+            }
         }
+    }
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Loopback => "Loopback",
+            Self::Open => "Open",
+            Self::Token(_) => "Token",
+            Self::Hub => "Hub",
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_this_machine_is_let_in_unless_the_door_is_open() {
-        for (peer, is_here) in
-            [("127.0.0.1", true), ("127.1.2.3", true), ("::1", true), ("10.0.0.7", false), ("fe80::1", false)]
-        {
-            let admitted = |door: Door| door.admit(peer.parse().unwrap());
-            assert_eq!(admitted(Door::default()).is_ok(), is_here, "{peer}");
-            assert!(admitted(Door::Open).is_ok(), "{peer}");
-        }
-        let refused = Door::Loopback.admit([10, 0, 0, 7].into()).unwrap_err();
-        assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
-    }
-}
+mod tests;
