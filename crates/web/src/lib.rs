@@ -30,4 +30,4 @@ pub use error::Failure;
 pub use health::{Metrics, Readiness, Report};
 pub use serve::{BindError, bind, serve};
 pub use shutdown::{Shutdown, Trigger, shutdown};
-pub use watch::{Feed, Item, Query, Source};
+pub use watch::{Feed, Item, Parted, Query, Source};

@@ -51,8 +51,8 @@ pub(crate) fn router(hub: Hub, hosts: Hosts, door: Door, shutdown: Shutdown) -> 
     let hub = Arc::new(hub);
     let following = logs::Following::new(Arc::clone(&hub.scripts), &hub.limits, shutdown.clone());
     let following = Router::new().route("/scripts/logs", get(logs::follow)).with_state(following);
-    let watching =
-        web::watch::routes(Entries(Arc::clone(&hub.fanout)), hub.limits.sessions.clone(), shutdown);
+    let entries = Entries::of_all(Arc::clone(&hub.fanout));
+    let watching = web::watch::routes_of_parts(entries, "workers", hub.limits.sessions.clone(), shutdown);
     let body = ESCAPED * hub.limits.script_bytes.max(hub.limits.env_bytes);
     let traffic = Router::new()
         .route("/echo", get(about::echo))

@@ -79,6 +79,7 @@ fn watcher(watcher: &Watcher, hub: &Hub) -> Value {
             "historyEnded": report.past_seam,
             "id": watcher.id,
             "kfl": watcher.query.text.as_str(),
+            "node": watcher.only.as_deref(),
             "lost": report.lost.iter().copied().collect::<BTreeMap<_, _>>(),
             "queue": {
                 "bytes": report.bytes,

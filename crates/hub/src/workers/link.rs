@@ -280,7 +280,7 @@ async fn write(
         }
         messages.extend(worker.take_commands());
         for id in worker.take_due() {
-            due(worker.index, fanout, &mut subscribed, id, &mut messages);
+            due(worker, fanout, &mut subscribed, id, &mut messages);
         }
         let writing = async {
             for message in &messages {
@@ -317,7 +317,7 @@ async fn changed(cluster: &mut Option<Receiver<u64>>) {
 
 /// What the worker must be told of one watcher.
 fn due(
-    worker: usize,
+    worker: &Worker,
     fanout: &Fanout,
     subscribed: &mut BTreeSet<SubscriptionId>,
     id: SubscriptionId,
@@ -326,8 +326,9 @@ fn due(
     match fanout.watcher(id) {
         None if subscribed.remove(&id) => messages.push(ToWorker::Unsubscribe { id }),
         None => {}
+        Some(watcher) if !watcher.wants(worker) => {}
         Some(watcher) if subscribed.insert(id) => {
-            let (after, bytes) = watcher.change(|queue| queue.subscribe(worker, Instant::now()));
+            let (after, bytes) = watcher.change(|queue| queue.subscribe(worker.index, Instant::now()));
             messages.push(ToWorker::Subscribe {
                 id,
                 kfl: watcher.query.text.to_string(),
@@ -339,7 +340,7 @@ fn due(
             messages.push(ToWorker::Credit { id, bytes });
         }
         Some(watcher) => {
-            if let Some(bytes) = watcher.change(|queue| queue.credit(worker)) {
+            if let Some(bytes) = watcher.change(|queue| queue.credit(worker.index)) {
                 messages.push(ToWorker::Credit { id, bytes });
             }
         }

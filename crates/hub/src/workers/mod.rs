@@ -200,6 +200,18 @@ impl Worker {
         lock(&self.state).sponsors.pod.clone()
     }
 
+    /// The name of its node, as soon as it or its pod has told it.
+    pub(crate) fn node(&self) -> Option<String> {
+        let state = lock(&self.state);
+        let told = state.identity.as_ref().map(|identity| &identity.node);
+        told.or(state.sponsors.pod.as_ref().map(|pod| &pod.node)).cloned()
+    }
+
+    /// Whether it is the worker of this node.
+    pub(crate) fn is_on(&self, node: &str) -> bool {
+        self.node().is_some_and(|name| name == node)
+    }
+
     /// Whether it is connected.
     pub(crate) fn is_connected(&self) -> bool {
         lock(&self.state).connected
