@@ -5,8 +5,8 @@
 //!                 └─no─▶ TokenReview ─▶ SubjectAccessReview ──▲
 //!                        whose is it?   may they `get` `services/proxy` of the hub's Service?
 //! ```
-//! That right is what `kubectl proxy` and the API server's own proxy ask for, so whoever could reach the hub through
-//! Kubernetes anyway is let in, and a pod's default token is not.
+//! It is the right that the API server itself asks for before it forwards a request to a Service. A pod's default token
+//! has it nowhere.
 
 use std::{
     collections::BTreeMap,
