@@ -5,11 +5,12 @@ mod routes;
 mod session;
 mod shape;
 mod slow;
+mod tls;
 mod workers;
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -49,19 +50,25 @@ impl Cluster {
     }
 
     fn with(captures: &[PathBuf], limits: hub::Limits) -> Self {
+        let cluster = Self::start(captures, None, hub::Config { limits, ..hub::Config::default() });
+        cluster.wait_for_workers(captures.len());
+        cluster
+    }
+
+    /// With keys for workers, as the configuration of the hub may have others.
+    fn start(captures: &[PathBuf], keys: Option<&Path>, config: hub::Config) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let start = |(index, input): (usize, &PathBuf)| {
             let config = worker_config(free(), &format!("node-{index}"), input.clone());
+            let config = worker::Config { tls_dir: keys.map(Path::to_path_buf), ..config };
             runtime.block_on(worker::start(config)).expect("a worker")
         };
         let workers: Vec<_> = captures.iter().enumerate().map(start).collect();
         let addresses: Vec<_> = workers.iter().map(|worker| worker.address).collect();
         let named = addresses.iter().map(ToString::to_string).collect();
-        let config = hub::Config { listen: free(), workers: named, limits, ..hub::Config::default() };
+        let config = hub::Config { listen: free(), workers: named, ..config };
         let hub = runtime.block_on(hub::start(config)).expect("a hub");
-        let cluster = Self { runtime, workers: workers.into_iter().map(Some).collect(), addresses, hub };
-        cluster.wait_for_workers(captures.len());
-        cluster
+        Self { runtime, workers: workers.into_iter().map(Some).collect(), addresses, hub }
     }
 
     fn hub(&self) -> String {

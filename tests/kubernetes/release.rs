@@ -138,7 +138,7 @@ impl<'a> Release<'a> {
 
     /// What a pod answers when the API server asks it.
     pub(crate) fn ask(&self, pod: &str, port: u16, path: &str) -> String {
-        let path = format!("/api/v1/namespaces/{}/pods/{pod}:{port}/proxy{path}", self.namespace.name);
+        let path = format!("/api/v1/namespaces/{}/pods/https:{pod}:{port}/proxy{path}", self.namespace.name);
         self.cluster.must(&["kubectl", "get", "--raw", &path], "")
     }
 

@@ -4,6 +4,7 @@ use std::{
     future::Future,
     io::{self, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
     process,
     sync::{
         Arc,
@@ -29,6 +30,16 @@ pub(crate) struct Names {
     /// A name by which this server may be asked, besides the loopback's; may be given again
     #[arg(long, value_name = "HOST", env = "KUBESHARK_ALLOWED_HOSTS", value_delimiter = ',')]
     pub(crate) allowed_hosts: Vec<String>,
+}
+
+/// The keys by which hub and workers know each other.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Serving")]
+pub(crate) struct Keys {
+    /// A directory with ca.crt, tls.crt and tls.key: hub and workers then speak TLS with each other, and each shows its
+    /// certificate
+    #[arg(long, value_name = "DIR", env = "KUBESHARK_TLS_DIR")]
+    pub(crate) tls_dir: Option<PathBuf>,
 }
 
 /// Where a server that listens at `address` is asked from this machine: a wildcard is no address to dial.

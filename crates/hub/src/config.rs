@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::{kubernetes::KubernetesConfig, scripts::source::SourceConfig};
+use crate::{Auth, kubernetes::KubernetesConfig, scripts::source::SourceConfig};
 
 /// Everything that a hub is told.
 #[derive(Clone, Debug)]
@@ -21,6 +21,10 @@ pub struct Config {
     pub script_args: Vec<OsString>,
     /// Names beside `localhost` and loopback addresses under which it may be called.
     pub allowed_hosts: Vec<String>,
+    /// Where its keys are (`ca.crt`, `tls.crt`, `tls.key`): with them it speaks TLS with its workers.
+    pub tls_dir: Option<PathBuf>,
+    /// Who is let in from elsewhere.
+    pub auth: Auth,
     /// Its bounds.
     pub limits: Limits,
 }
@@ -35,6 +39,8 @@ impl Default for Config {
             script_host: None,
             script_args: Vec::new(),
             allowed_hosts: Vec::new(),
+            tls_dir: None,
+            auth: Auth::default(),
             limits: Limits::default(),
         }
     }

@@ -16,7 +16,7 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
 };
-use web::{Access, Feed, Item, Query, Source};
+use web::{Access, Failure, Feed, Item, Parted, Query, Source, tls::Keys};
 
 use crate::{
     Limits, lock,
@@ -30,6 +30,8 @@ pub(crate) struct Fanout {
     workers: RwLock<Workers>,
     watchers: RwLock<Watchers>,
     bounds: Bounds,
+    /// Those that workers are dialled with.
+    keys: Option<Keys>,
     /// What watchers that are gone have counted.
     past: Mutex<Counts>,
 }
@@ -54,6 +56,10 @@ pub(crate) struct Watcher {
     pub(crate) query: Query,
     pub(crate) shape: Shape,
     pub(crate) since: SystemTime,
+    /// The node whose worker alone is watched.
+    pub(crate) only: Option<Arc<str>>,
+    /// Who watches.
+    pub(crate) access: Access,
     queue: Mutex<Queue>,
     /// The queue may have something to take.
     news: Notify,
@@ -70,14 +76,14 @@ pub(crate) struct Counts {
 
 impl Fanout {
     /// Without workers and watchers.
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, keys: Option<Keys>) -> Self {
         let bounds = Bounds {
             bytes: limits.queue_bytes,
             entries: limits.queue_entries,
             credit: limits.credit_bytes,
             merge_wait: limits.merge_wait,
         };
-        Self { workers: RwLock::default(), watchers: RwLock::default(), bounds, past: Mutex::default() }
+        Self { workers: RwLock::default(), watchers: RwLock::default(), bounds, keys, past: Mutex::default() }
     }
 
     /// All workers in the order in which they came, also those that are away, or gone a short while ago.
@@ -99,7 +105,7 @@ impl Fanout {
         }
         let index = workers.next;
         workers.next += 1;
-        let worker = Arc::new(Worker::new(index, address.to_owned()));
+        let worker = Arc::new(Worker::new(index, address.to_owned(), self.keys.clone()));
         workers.by_index.insert(index, Arc::clone(&worker));
         (worker, true)
     }
@@ -135,8 +141,9 @@ impl Fanout {
         self.watchers(|watchers| watchers.values().map(|watcher| watcher.counts()).fold(*past, Counts::and))
     }
 
-    fn enter(&self, query: &Query, shape: Shape) -> Arc<Watcher> {
-        let expected = self.workers().into_iter().filter(|worker| worker.is_wanted());
+    fn enter(&self, query: &Query, shape: Shape, access: &Access, only: Option<Arc<str>>) -> Arc<Watcher> {
+        let wanted = |worker: &Arc<Worker>| only.as_ref().is_none_or(|node| worker.is_on(node));
+        let expected = self.workers().into_iter().filter(|worker| worker.is_wanted() && wanted(worker));
         let expected: Vec<_> = expected.map(|worker| worker.index).collect();
         let mut watchers = self.watchers.write().unwrap_or_else(PoisonError::into_inner);
         let mut id = watchers.last_id.wrapping_add(1);
@@ -149,6 +156,8 @@ impl Fanout {
             query: query.clone(),
             shape,
             since: SystemTime::now(),
+            only,
+            access: access.clone(),
             queue: Mutex::new(Queue::new(expected, self.bounds.clone(), Instant::now())),
             news: Notify::new(),
         });
@@ -179,6 +188,11 @@ impl Watcher {
     /// Lets the session look at the queue.
     pub(crate) fn wake(&self) {
         self.news.notify_one();
+    }
+
+    /// Whether it watches this worker.
+    pub(crate) fn wants(&self, worker: &Worker) -> bool {
+        self.only.as_ref().is_none_or(|node| worker.is_on(node))
     }
 
     fn counts(&self) -> Counts {
@@ -238,16 +252,42 @@ impl Feed for Subscription {
 
 /// What sessions open feeds at.
 #[derive(Clone)]
-pub(crate) struct Entries(pub(crate) Arc<Fanout>);
+pub(crate) struct Entries {
+    fanout: Arc<Fanout>,
+    /// The node whose worker's alone they are.
+    only: Option<Arc<str>>,
+}
+
+impl Entries {
+    /// Those of all workers.
+    pub(crate) fn of_all(fanout: Arc<Fanout>) -> Self {
+        Self { fanout, only: None }
+    }
+}
 
 impl Source for Entries {
     type Feed = Subscription;
 
-    fn open(&self, _: Arc<kfl::Filter>, query: &Query, shape: Shape, _: &Access) -> Subscription {
-        let fanout = Arc::clone(&self.0);
-        let watcher = fanout.enter(query, shape);
+    fn open(&self, _: Arc<kfl::Filter>, query: &Query, shape: Shape, access: &Access) -> Subscription {
+        let fanout = Arc::clone(&self.fanout);
+        let watcher = fanout.enter(query, shape, access, self.only.clone());
         let subscription = Subscription { fanout, watcher };
         subscription.due();
         subscription
+    }
+}
+
+/// Each node's worker.
+impl Parted for Entries {
+    fn part(&self, node: &str) -> Result<Self, Failure> {
+        let workers = self.fanout.workers();
+        if !workers.iter().any(|worker| worker.is_on(node)) {
+            let known: BTreeSet<_> = workers.iter().filter_map(|worker| worker.node()).collect();
+            let known = known.into_iter().collect::<Vec<_>>().join(", ");
+            return Err(Failure::not_found(format!(
+                "There is no worker on node {node:?}; known are [{known}]."
+            )));
+        }
+        Ok(Self { fanout: Arc::clone(&self.fanout), only: Some(node.into()) })
     }
 }

@@ -20,6 +20,7 @@
 //!         ◀═credit═══════════════╝    └▶ queue ─▶ session ══▶ watcher
 //! ```
 
+mod access;
 mod config;
 mod fanout;
 mod kubernetes;
@@ -39,8 +40,12 @@ use std::{
 use api::UnixNanos;
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::{info, warn};
-use web::{Hosts, Trigger};
+use web::{
+    Hosts, Trigger,
+    tls::{Keys, KeysError},
+};
 
+pub use access::Auth;
 pub use config::{Config, Limits, WorkerAddressError};
 pub use kubernetes::{ClientError, KubernetesConfig, TargetConfig, TargetError};
 pub use scripts::source;
@@ -68,6 +73,9 @@ pub enum Error {
     /// Its scripts cannot be read.
     #[error(transparent)]
     Scripts(#[from] source::SourceError),
+    /// Its keys are none.
+    #[error("no TLS with workers")]
+    Keys(#[from] KeysError),
     /// It cannot listen.
     #[error(transparent)]
     Bind(#[from] web::BindError),
@@ -97,6 +105,8 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         script_host,
         script_args,
         allowed_hosts,
+        tls_dir,
+        auth,
         limits,
     } = config;
     let workers = workers::parse(&workers)?;
@@ -105,16 +115,20 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let theirs = Arc::clone(&scripts);
     // A script that cannot be taken is told of; a panic is a bug, of which the hub need not die.
     drop(tokio::task::spawn_blocking(move || theirs.apply(read)).await);
+    let keys = tls_dir.as_deref().map(Keys::load).transpose()?;
     let listener = web::bind(listen).await?;
     let address = listener.local_addr().map_err(Error::Server)?;
-    let kubernetes = match kubernetes {
-        Some(config) => Some(Arc::new(Kubernetes::new(config, kubernetes::client().await?)?)),
-        None => None,
+    let is_needed = kubernetes.is_some() || matches!(auth, Auth::Token { .. });
+    let client = if is_needed { Some(kubernetes::client().await?) } else { None };
+    let door = auth.door(client.as_ref());
+    let kubernetes = match (kubernetes, client) {
+        (Some(config), Some(client)) => Some(Arc::new(Kubernetes::new(config, client)?)),
+        _ => None,
     };
     if workers.is_empty() && kubernetes.is_none() {
         warn!("No worker is known, so there is nothing to see: start the hub with --workers host:port");
     }
-    let fanout = Arc::new(Fanout::new(&limits));
+    let fanout = Arc::new(Fanout::new(&limits, keys));
     let near = Near {
         fanout: Arc::clone(&fanout),
         scripts: Arc::clone(&scripts),
@@ -132,7 +146,11 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     }
     tasks.spawn(scripts::follow(Arc::clone(&scripts), sources));
     let (trigger, shutdown) = web::shutdown();
+    if let Some(warning) = auth.warning() {
+        warn!("{warning}");
+    }
     let hub = Hub {
+        auth,
         fanout,
         scripts,
         address,
@@ -141,8 +159,8 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         kubernetes,
         dialer: Arc::clone(&dialer),
     };
-    let router = routes::router(hub, Hosts::new(allowed_hosts), shutdown.clone());
-    let server = tokio::spawn(web::serve(listener, router, shutdown));
+    let router = routes::router(hub, Hosts::new(allowed_hosts), door, shutdown.clone());
+    let server = tokio::spawn(web::serve(listener, None, router, shutdown));
     info!(%address, "The hub listens");
     Ok(Running { address, trigger, server, dialer, tasks })
 }

@@ -9,7 +9,7 @@
 //! let (trigger, shutdown) = web::shutdown();
 //! let traffic = web::watch::routes(source, web::watch::Settings::default(), shutdown.clone());
 //! let open = web::health::routes(report);
-//! let server = tokio::spawn(web::serve(listener, web::protect(traffic, open, web::Hosts::default()), shutdown));
+//! let server = tokio::spawn(web::serve(listener, None, web::protect(traffic, open, web::Hosts::default(), web::Door::Loopback), shutdown));
 //! // …
 //! trigger.finish().await;
 //! server.await??;
@@ -22,11 +22,12 @@ mod error;
 pub mod health;
 mod serve;
 mod shutdown;
+pub mod tls;
 pub mod watch;
 
-pub use access::{Access, Hosts, protect};
+pub use access::{Access, Door, Hosts, Judge, protect};
 pub use error::Failure;
 pub use health::{Metrics, Readiness, Report};
 pub use serve::{BindError, bind, serve};
 pub use shutdown::{Shutdown, Trigger, shutdown};
-pub use watch::{Feed, Item, Query, Source};
+pub use watch::{Feed, Item, Parted, Query, Source};

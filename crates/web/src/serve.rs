@@ -2,11 +2,18 @@
 
 use std::{io, net::SocketAddr};
 
-use axum::{Router, serve::ListenerExt};
-use tokio::net::TcpListener;
+use axum::{
+    Router,
+    extract::connect_info::Connected,
+    serve::{IncomingStream, Listener},
+};
+use tokio::net::{TcpListener, TcpStream};
 use tracing::debug;
 
-use crate::Shutdown;
+use crate::{
+    Shutdown,
+    tls::{Caller, Keys, TlsListener},
+};
 
 /// Why a server cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -55,16 +62,52 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
 }
 
 /// Answers requests until the shutdown is asked for; then takes no new ones and ends when the open ones are answered.
-pub async fn serve(listener: TcpListener, router: Router, mut shutdown: Shutdown) -> io::Result<()> {
-    // Entries are flushed when there is nothing to add to them; the kernel should not wait for more.
-    let listener = listener.tap_io(|stream| {
+/// With keys it speaks TLS only.
+pub async fn serve(
+    listener: TcpListener,
+    keys: Option<&Keys>,
+    router: Router,
+    mut shutdown: Shutdown,
+) -> io::Result<()> {
+    let service = router.into_make_service_with_connect_info::<Caller>();
+    let asked = async move { shutdown.requested().await };
+    match keys {
+        Some(keys) => axum::serve(keys.listen(listener), service).with_graceful_shutdown(asked).await,
+        None => axum::serve(Plain(listener), service).with_graceful_shutdown(asked).await,
+    }
+}
+
+/// A listener whose connections wait for nothing more to be said.
+struct Plain(TcpListener);
+
+impl Listener for Plain {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        let (stream, address) = Listener::accept(&mut self.0).await;
+        // Entries are flushed when there is nothing to add to them; the kernel should not wait for more.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "Small writes to a client may be delayed");
         }
-    });
-    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move { shutdown.requested().await })
-        .await
+        (stream, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+impl Connected<IncomingStream<'_, Plain>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, Plain>) -> Self {
+        Self { address: *stream.remote_addr(), is_hub: false }
+    }
+}
+
+impl Connected<IncomingStream<'_, TlsListener>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
+        stream.remote_addr().clone()
+    }
 }
 
 #[cfg(test)]

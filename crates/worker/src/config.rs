@@ -69,6 +69,9 @@ pub struct Config {
     pub wait_for_scripts: Option<Duration>,
     /// Names under which it may be asked, besides loopback's.
     pub allowed_hosts: Vec<String>,
+    /// Where its keys are (`ca.crt`, `tls.crt`, `tls.key`): with them it speaks TLS only, and shows traffic to nobody but
+    /// a hub. Without them it shows it to this machine only.
+    pub tls_dir: Option<PathBuf>,
     /// Addresses of our own servers on this machine, whose traffic a live capture leaves out.
     pub own: Vec<SocketAddr>,
     /// Whom it becomes, in user and group, once its sources are open and before it looks at a packet: whoever starts it
@@ -99,6 +102,7 @@ impl Config {
             script_args: Vec::new(),
             wait_for_scripts: None,
             allowed_hosts: Vec::new(),
+            tls_dir: None,
             own: Vec::new(),
             user: None,
             await_targets: false,

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, DirBuilder},
     io,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{
@@ -17,8 +17,12 @@ use std::{
 use api::Node;
 use scripting::{About, Launch, files::Files};
 use thiserror::Error;
-use tokio::{sync::mpsc, task::JoinHandle, time};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time};
 use tracing::{info, warn};
+use web::{
+    Door,
+    tls::{Keys, KeysError},
+};
 
 use crate::{
     CaptureError, Config, Input, Limits, NameHistory, Packets, SourceConfig,
@@ -53,6 +57,9 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
+    /// Its keys are none.
+    #[error("cannot serve with TLS")]
+    Keys(#[from] KeysError),
     /// What it should call itself is no address.
     #[error("{0:?} is not an address to advertise; write host:port, for example 10.1.2.3:30001")]
     Advertise(String),
@@ -161,12 +168,17 @@ impl Running {
 
 /// Opens the sources and the port, then captures and serves in the background.
 pub async fn start(config: Config) -> Result<Running, Error> {
+    let keys = config.tls_dir.as_deref().map(Keys::load).transpose()?;
     let listener = web::bind(config.listen).await.map_err(Error::Serve)?;
     let address = listener.local_addr().map_err(|cause| Error::Server { address: config.listen, cause })?;
     let node = Arc::new(identity::node(&config, address)?);
     let store = Arc::new(Store::new(config.store));
     let stop = Arc::new(AtomicBool::new(false));
-    let own: Vec<_> = config.own.iter().copied().chain([address]).collect();
+    let (local, at) = match &keys {
+        Some(_) => beside(address).await,
+        None => (None, None),
+    };
+    let own: Vec<_> = config.own.iter().copied().chain([address]).chain(at).collect();
     let packets = packets(&config)?;
     let history = NameHistory::default();
     let names = Arc::new(Names::new(config.names, history.clone()));
@@ -242,7 +254,18 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         status,
         shutdown: shutdown.clone(),
     };
-    let server = tokio::spawn(web::serve(listener, server::router(served, &config.allowed_hosts), shutdown));
+    let door = if keys.is_some() { Door::Hub } else { Door::Loopback };
+    let router = server::router(served, &config.allowed_hosts, door);
+    let server = tokio::spawn(async move {
+        let local = async {
+            match local {
+                Some(local) => web::serve(local, keys.as_ref(), router.clone(), shutdown.clone()).await,
+                None => Ok(()),
+            }
+        };
+        let serving = web::serve(listener, keys.as_ref(), router.clone(), shutdown.clone());
+        tokio::try_join!(serving, local).map(|_| ())
+    });
     let expiry = tokio::spawn(expire(store));
     info!(%address, node = %config.node, "The worker is ready");
     Ok(Running {
@@ -297,6 +320,24 @@ fn watch_own(
     let over = Arc::clone(over);
     let is_needed = config.sources.iter().any(SourceConfig::is_live);
     is_needed.then(|| thread::spawn(move || sockets.watch(&targeting, &over)))
+}
+
+/// The same port on loopback, where port-forwards come out, for one that listens on another address alone. Only servers
+/// that ask for a certificate there too have it.
+async fn beside(address: SocketAddr) -> (Option<TcpListener>, Option<SocketAddr>) {
+    let ip: IpAddr = match address.ip() {
+        ip if ip.is_loopback() || ip.is_unspecified() => return (None, None),
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    let beside = SocketAddr::new(ip, address.port());
+    match web::bind(beside).await {
+        Ok(listener) => (Some(listener), Some(beside)),
+        Err(error) => {
+            warn!(%error, "Port-forwards to this worker lead nowhere");
+            (None, None)
+        }
+    }
 }
 
 /// Forgets what has grown too old, for ever.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use ::hub::{KubernetesConfig, TargetConfig};
+use ::hub::{Auth, KubernetesConfig, TargetConfig};
 
 use crate::{
     exit::{Failure, Outcome},
@@ -43,6 +43,41 @@ pub(crate) struct Args {
     names: serving::Names,
     #[command(flatten)]
     reach: scripts::Reach,
+    #[command(flatten)]
+    keys: serving::Keys,
+    /// Who is let in that does not come from this machine, or through `kubectl port-forward`
+    #[arg(
+        long,
+        value_name = "WHO",
+        env = "KUBESHARK_AUTH",
+        value_enum,
+        default_value = "loopback",
+        help_heading = "Serving"
+    )]
+    auth: Admitted,
+}
+
+/// Who is let in from elsewhere.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Admitted {
+    /// Nobody
+    Loopback,
+    /// Whoever has a token of Kubernetes with the right to `get` `services/proxy` of the hub's Service
+    Token,
+    /// Everybody
+    Off,
+}
+
+impl Admitted {
+    fn auth(self, cluster: &Cluster) -> Auth {
+        match self {
+            Self::Loopback => Auth::Loopback,
+            Self::Token => {
+                Auth::Token { namespace: cluster.namespace.clone(), service: cluster.service.clone() }
+            }
+            Self::Off => Auth::Off,
+        }
+    }
 }
 
 /// The cluster that a hub watches: that of its pod, or the one that `KUBECONFIG` names.
@@ -55,6 +90,9 @@ struct Cluster {
     /// Where the hub is
     #[arg(long, value_name = "NAMESPACE", env = "KUBESHARK_NAMESPACE", default_value = "kubeshark")]
     namespace: String,
+    /// Its Service: whose `services/proxy` somebody may `get`, may see traffic (--auth token)
+    #[arg(long, value_name = "NAME", env = "KUBESHARK_SERVICE", default_value = "kubeshark-hub")]
+    service: String,
     /// Where its workers' pods are [default: where the hub is]
     #[arg(long, value_name = "NAMESPACE", env = "KUBESHARK_WORKER_NAMESPACE")]
     worker_namespace: Option<String>,
@@ -138,6 +176,7 @@ pub(crate) fn config(
 
 pub(crate) fn run(args: Args) -> Outcome {
     let workers: Vec<String> = args.workers.into_iter().filter(|worker| !worker.trim().is_empty()).collect();
+    let auth = args.auth.auth(&args.cluster);
     let kubernetes = args.cluster.config();
     if workers.is_empty() && kubernetes.is_none() {
         return Err(Failure::Usage(NO_WORKERS.into()));
@@ -153,7 +192,8 @@ pub(crate) fn run(args: Args) -> Outcome {
     };
     let script_args = args.reach.arguments()?;
     let config = config(args.listen, workers, &args.scripts, args.names.allowed_hosts);
-    let config = ::hub::Config { kubernetes, script_args, ..config };
+    let tls_dir = args.keys.tls_dir;
+    let config = ::hub::Config { kubernetes, auth, tls_dir, script_args, ..config };
     serving::run(async {
         let mut hub = ::hub::start(config).await.map_err(|error| failure(&error))?;
         let outcome = if let Err(error) = serving::greet_watchers(&what, hub.address) {

@@ -55,6 +55,8 @@ pub(crate) struct Args {
         help_heading = "Serving"
     )]
     node: String,
+    #[command(flatten)]
+    keys: serving::Keys,
     /// Whom it becomes once its interfaces are open, as a number: it starts as root, and looks at packets as somebody
     /// without any right
     #[arg(long, value_name = "UID", env = "KUBESHARK_USER", value_parser = clap::value_parser!(u32).range(1..))]
@@ -213,8 +215,8 @@ pub(crate) async fn attend(worker: &mut Running) -> Outcome {
 
 pub(crate) fn run(args: Args) -> Outcome {
     let config = args.common.config(args.listen)?.ok_or_else(|| Failure::Usage(NO_SOURCE.into()))?;
-    let Args { node, advertise, user, await_targets, .. } = args;
-    let config = Config { node, advertise, user, await_targets, ..config };
+    let Args { node, advertise, user, await_targets, keys, .. } = args;
+    let config = Config { node, advertise, user, await_targets, tls_dir: keys.tls_dir, ..config };
     if user.is_some() {
         ::worker::forbid_escalation().map_err(|error| Failure::of(&error))?;
     }

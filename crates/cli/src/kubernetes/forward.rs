@@ -12,6 +12,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tracing::{debug, warn};
+use web::tls::Keys;
 
 use super::{Cluster, is_ready};
 use crate::exit::Failure;
@@ -25,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The hub's port, by its name.
 pub(crate) const HTTP: &str = "http";
 
+/// A worker's port, by its name.
+pub(crate) const HTTPS: &str = "https";
+
 /// Where connections go.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
@@ -32,6 +36,10 @@ pub(crate) struct Target {
     pub(crate) labels: &'static str,
     /// The name of their port.
     pub(crate) port: &'static str,
+    /// The node on which the pod is; any will do where it is `None`.
+    pub(crate) node: Option<String>,
+    /// With which we speak TLS to the pod, so that whoever is at our end need not.
+    pub(crate) keys: Option<Keys>,
 }
 
 /// A listener on this machine.
@@ -89,7 +97,17 @@ async fn carry(cluster: &Cluster, target: &Target, mut stream: TcpStream) {
     let forwarded = async {
         let mut forwarder = cluster.api::<Pod>().portforward(&pod, &[port]).await?;
         let Some(mut upstream) = forwarder.take_stream(port) else { return Ok(()) };
-        if let Err(error) = copy_bidirectional(&mut stream, &mut upstream).await {
+        let copied = match &target.keys {
+            None => copy_bidirectional(&mut stream, &mut upstream).await,
+            Some(keys) => match keys.dial(upstream).await {
+                Ok(mut upstream) => copy_bidirectional(&mut stream, &mut upstream).await,
+                Err(error) => {
+                    warn!(%error, pod, "A connection goes nowhere: the worker has other keys, or does not answer");
+                    Ok((0, 0))
+                }
+            },
+        };
+        if let Err(error) = copied {
             debug!(%error, pod, "A connection ended");
         }
         forwarder.abort();
@@ -104,7 +122,8 @@ async fn carry(cluster: &Cluster, target: &Target, mut stream: TcpStream) {
 async fn found(cluster: &Cluster, target: &Target) -> Result<(String, u16), Failure> {
     loop {
         let pods = cluster.pods(target.labels).await?;
-        let ready = pods.into_iter().filter(is_ready).find_map(|pod| {
+        let is_there = |pod: &Pod| target.node.is_none() || target.node.as_deref() == node(pod);
+        let ready = pods.into_iter().filter(is_ready).filter(is_there).find_map(|pod| {
             let port = port(&pod, target.port)?;
             Some((pod.metadata.name?, port))
         });
@@ -113,6 +132,11 @@ async fn found(cluster: &Cluster, target: &Target) -> Result<(String, u16), Fail
             None => sleep(Duration::from_millis(300)).await,
         }
     }
+}
+
+/// The node of a pod.
+pub(crate) fn node(pod: &Pod) -> Option<&str> {
+    pod.spec.as_ref()?.node_name.as_deref()
 }
 
 fn port(pod: &Pod, name: &str) -> Option<u16> {

@@ -19,10 +19,10 @@ use axum::{
     extract::DefaultBodyLimit,
     routing::{get, post},
 };
-use web::{Hosts, Shutdown};
+use web::{Door, Hosts, Shutdown};
 
 use crate::{
-    Limits,
+    Auth, Limits,
     fanout::{Entries, Fanout},
     kubernetes::Kubernetes,
     metrics::Health,
@@ -35,6 +35,7 @@ const ESCAPED: usize = 6;
 
 /// What handlers see of the hub.
 pub(crate) struct Hub {
+    pub(crate) auth: Auth,
     pub(crate) fanout: Arc<Fanout>,
     pub(crate) scripts: Arc<Scripts>,
     pub(crate) address: SocketAddr,
@@ -46,12 +47,12 @@ pub(crate) struct Hub {
 }
 
 /// All routes, behind the access check.
-pub(crate) fn router(hub: Hub, hosts: Hosts, shutdown: Shutdown) -> Router {
+pub(crate) fn router(hub: Hub, hosts: Hosts, door: Door, shutdown: Shutdown) -> Router {
     let hub = Arc::new(hub);
     let following = logs::Following::new(Arc::clone(&hub.scripts), &hub.limits, shutdown.clone());
     let following = Router::new().route("/scripts/logs", get(logs::follow)).with_state(following);
-    let watching =
-        web::watch::routes(Entries(Arc::clone(&hub.fanout)), hub.limits.sessions.clone(), shutdown);
+    let entries = Entries::of_all(Arc::clone(&hub.fanout));
+    let watching = web::watch::routes_of_parts(entries, "workers", hub.limits.sessions.clone(), shutdown);
     let body = ESCAPED * hub.limits.script_bytes.max(hub.limits.env_bytes);
     let traffic = Router::new()
         .route("/echo", get(about::echo))
@@ -78,7 +79,7 @@ pub(crate) fn router(hub: Hub, hosts: Hosts, shutdown: Shutdown) -> Router {
         .merge(following);
     let front = Router::new().route("/", get(about::front)).with_state(Arc::clone(&hub));
     let open = web::health::routes(Health(hub));
-    web::protect(twice(&traffic).merge(front), twice(&open), hosts)
+    web::protect(twice(&traffic).merge(front), twice(&open), hosts, door)
 }
 
 fn twice(routes: &Router) -> Router {

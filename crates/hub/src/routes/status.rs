@@ -17,6 +17,7 @@ pub(super) async fn status(State(hub): State<Arc<Hub>>, _: Access) -> Json<Value
     let watchers: Vec<_> = hub.fanout.watchers(|watchers| watchers.values().cloned().collect());
     let counts = hub.fanout.counts();
     Json(json!({
+        "access": { "auth": hub.auth.to_string(), "warning": hub.auth.warning() },
         "hub": {
             "address": hub.address.to_string(),
             "delivered": counts.taken,
@@ -78,6 +79,7 @@ fn watcher(watcher: &Watcher, hub: &Hub) -> Value {
             "historyEnded": report.past_seam,
             "id": watcher.id,
             "kfl": watcher.query.text.as_str(),
+            "node": watcher.only.as_deref(),
             "lost": report.lost.iter().copied().collect::<BTreeMap<_, _>>(),
             "queue": {
                 "bytes": report.bytes,
@@ -87,6 +89,7 @@ fn watcher(watcher: &Watcher, hub: &Hub) -> Value {
             },
             "shape": watcher.shape,
             "since": printed(watcher.since),
+            "who": watcher.access.who(),
         })
     })
 }

@@ -10,7 +10,6 @@ use futures_util::{
     stream::{SplitSink, SplitStream},
 };
 use tokio::{
-    net::TcpStream,
     sync::watch::Receiver,
     time::{Instant, interval, timeout},
 };
@@ -20,7 +19,10 @@ use tokio_tungstenite::{
 };
 use tracing::warn;
 
-use super::{Identity, Near, SelfTest, Worker};
+use super::{
+    Identity, Near, SelfTest, Worker,
+    wire::{Wire, WireError},
+};
 use crate::{
     Limits,
     fanout::Fanout,
@@ -29,7 +31,7 @@ use crate::{
     scripts::Scripts,
 };
 
-type Socket = WebSocketStream<TcpStream>;
+type Socket = WebSocketStream<Wire>;
 
 /// Pings in the time that a worker may be silent.
 const PINGS: u32 = 3;
@@ -37,10 +39,8 @@ const PINGS: u32 = 3;
 /// Why a worker is not connected.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
-    #[error("cannot connect: {0}")]
-    Connect(std::io::Error),
-    #[error("cannot connect within {0:?}")]
-    Unreachable(Duration),
+    #[error(transparent)]
+    Wire(#[from] WireError),
     #[error("does not speak as a worker does: {0}")]
     Dial(tungstenite::Error),
     #[error("refuses the connection: {status} {body}")]
@@ -79,22 +79,16 @@ impl Link {
     /// Dials, and hears who answers.
     pub(crate) async fn dial(worker: &Worker, limits: &Limits) -> Result<Self, LinkError> {
         let late = |_| LinkError::TimedOut(limits.worker_timeout);
-        timeout(limits.worker_timeout, Self::greet(&worker.address, limits)).await.map_err(late)?
+        timeout(limits.worker_timeout, Self::greet(worker, limits)).await.map_err(late)?
     }
 
-    async fn greet(address: &str, limits: &Limits) -> Result<Self, LinkError> {
+    async fn greet(worker: &Worker, limits: &Limits) -> Result<Self, LinkError> {
         let config = WebSocketConfig::default()
             .max_message_size(Some(limits.message_bytes))
             .max_frame_size(Some(limits.message_bytes));
-        // TCP itself would wait longer and longer for an answer, and be late when the way there is open again.
-        let stream = timeout(limits.connect_timeout, TcpStream::connect(address))
-            .await
-            .map_err(|_| LinkError::Unreachable(limits.connect_timeout))?
-            .map_err(LinkError::Connect)?;
-        stream.set_nodelay(true).map_err(LinkError::Connect)?;
-        let (mut socket, _) = client_async_with_config(format!("ws://{address}/hub"), stream, Some(config))
-            .await
-            .map_err(refusal)?;
+        let stream = worker.dial(limits.connect_timeout).await?;
+        let url = format!("ws://{}/hub", worker.address);
+        let (mut socket, _) = client_async_with_config(url, stream, Some(config)).await.map_err(refusal)?;
         let hello = match socket.next().await.ok_or(LinkError::Closed)?.map_err(LinkError::Broken)? {
             Message::Text(text) => text,
             other => return Err(LinkError::NoHello(format!("{other:?}"))),
@@ -286,7 +280,7 @@ async fn write(
         }
         messages.extend(worker.take_commands());
         for id in worker.take_due() {
-            due(worker.index, fanout, &mut subscribed, id, &mut messages);
+            due(worker, fanout, &mut subscribed, id, &mut messages);
         }
         let writing = async {
             for message in &messages {
@@ -323,7 +317,7 @@ async fn changed(cluster: &mut Option<Receiver<u64>>) {
 
 /// What the worker must be told of one watcher.
 fn due(
-    worker: usize,
+    worker: &Worker,
     fanout: &Fanout,
     subscribed: &mut BTreeSet<SubscriptionId>,
     id: SubscriptionId,
@@ -332,8 +326,9 @@ fn due(
     match fanout.watcher(id) {
         None if subscribed.remove(&id) => messages.push(ToWorker::Unsubscribe { id }),
         None => {}
+        Some(watcher) if !watcher.wants(worker) => {}
         Some(watcher) if subscribed.insert(id) => {
-            let (after, bytes) = watcher.change(|queue| queue.subscribe(worker, Instant::now()));
+            let (after, bytes) = watcher.change(|queue| queue.subscribe(worker.index, Instant::now()));
             messages.push(ToWorker::Subscribe {
                 id,
                 kfl: watcher.query.text.to_string(),
@@ -345,7 +340,7 @@ fn due(
             messages.push(ToWorker::Credit { id, bytes });
         }
         Some(watcher) => {
-            if let Some(bytes) = watcher.change(|queue| queue.credit(worker)) {
+            if let Some(bytes) = watcher.change(|queue| queue.credit(worker.index)) {
                 messages.push(ToWorker::Credit { id, bytes });
             }
         }

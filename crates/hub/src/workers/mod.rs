@@ -3,6 +3,7 @@
 mod dialer;
 mod link;
 pub(crate) mod request;
+mod wire;
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -20,6 +21,7 @@ use tokio::{
     time::sleep,
 };
 use tracing::{debug, info, warn};
+use web::tls::Keys;
 
 pub(crate) use self::dialer::Dialer;
 use self::link::{Link, LinkError};
@@ -50,6 +52,8 @@ pub(crate) struct Worker {
     pub(crate) index: usize,
     /// As it is dialled: `host:port`.
     pub(crate) address: String,
+    /// By which it knows us, and we it.
+    keys: Option<Keys>,
     state: Mutex<State>,
     /// Watchers of which the worker may have to be told something; `None` while it is away.
     due: Mutex<Option<BTreeSet<SubscriptionId>>>,
@@ -154,10 +158,11 @@ pub(crate) fn parse(addresses: &[String]) -> Result<Vec<String>, WorkerAddressEr
 }
 
 impl Worker {
-    pub(crate) fn new(index: usize, address: String) -> Self {
+    pub(crate) fn new(index: usize, address: String, keys: Option<Keys>) -> Self {
         Self {
             index,
             address,
+            keys,
             state: Mutex::new(State {
                 sponsors: Sponsors::default(),
                 connected: false,
@@ -193,6 +198,18 @@ impl Worker {
     /// Its pod, where it was found by one.
     pub(crate) fn place(&self) -> Option<Place> {
         lock(&self.state).sponsors.pod.clone()
+    }
+
+    /// The name of its node, as soon as it or its pod has told it.
+    pub(crate) fn node(&self) -> Option<String> {
+        let state = lock(&self.state);
+        let told = state.identity.as_ref().map(|identity| &identity.node);
+        told.or(state.sponsors.pod.as_ref().map(|pod| &pod.node)).cloned()
+    }
+
+    /// Whether it is the worker of this node.
+    pub(crate) fn is_on(&self, node: &str) -> bool {
+        self.node().is_some_and(|name| name == node)
     }
 
     /// Whether it is connected.

@@ -9,17 +9,17 @@ use axum::{
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{Request, Response, body::Incoming, client::conn::http1::handshake};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 use tracing::debug;
 
-use super::Worker;
+use super::{Worker, wire::WireError};
 use crate::Limits;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RequestError {
-    #[error("cannot connect: {0}")]
-    Dial(#[from] std::io::Error),
+    #[error(transparent)]
+    Wire(#[from] WireError),
     #[error("{0}")]
     Http(#[from] hyper::Error),
     #[error("the request cannot be written: {0}")]
@@ -36,7 +36,7 @@ pub(crate) async fn get(
     path_and_query: &str,
     limits: &Limits,
 ) -> Result<(StatusCode, Bytes), RequestError> {
-    let asking = ask(&worker.address, path_and_query, limits.message_bytes);
+    let asking = ask(worker, path_and_query, limits);
     timeout(limits.answer_timeout, asking).await.map_err(|_| RequestError::TimedOut(limits.answer_timeout))?
 }
 
@@ -47,7 +47,7 @@ pub(crate) async fn stream(
     limits: &Limits,
 ) -> Result<Response<Incoming>, RequestError> {
     let asking = async {
-        let stream = TcpStream::connect(&worker.address).await?;
+        let stream = worker.dial(limits.connect_timeout).await?;
         let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
         // It ends with the answer's body, or when nobody reads it any longer.
         tokio::spawn(async move {
@@ -66,14 +66,21 @@ fn question(address: &str, path_and_query: &str) -> Result<Request<Empty<Bytes>>
     Ok(request.body(Empty::new())?)
 }
 
-async fn ask(address: &str, path_and_query: &str, most: usize) -> Result<(StatusCode, Bytes), RequestError> {
-    let stream = TcpStream::connect(address).await?;
+async fn ask(
+    worker: &Worker,
+    path_and_query: &str,
+    limits: &Limits,
+) -> Result<(StatusCode, Bytes), RequestError> {
+    let stream = worker.dial(limits.connect_timeout).await?;
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
-    let request = question(address, path_and_query)?;
+    let request = question(&worker.address, path_and_query)?;
     let asking = async {
         let answer = sender.send_request(request).await?;
         let status = answer.status();
-        let body = Limited::new(answer.into_body(), most).collect().await.map_err(RequestError::Body)?;
+        let body = Limited::new(answer.into_body(), limits.message_bytes)
+            .collect()
+            .await
+            .map_err(RequestError::Body)?;
         Ok((status, body.to_bytes()))
     };
     // The connection is driven here, beside the question, and ends with it.

@@ -36,6 +36,7 @@ pub(crate) struct Fake {
 struct Shared {
     boot: Mutex<u64>,
     version: Mutex<u32>,
+    node: Mutex<String>,
     /// An entry's sequence number is its place here, from 1.
     store: Mutex<Vec<(i64, String)>>,
     /// Messages for whichever connection is open.
@@ -59,6 +60,7 @@ impl Fake {
         let shared = Shared { store: Mutex::new(store.into_iter().collect()), ..Shared::default() };
         *shared.boot.lock().unwrap() = 1;
         *shared.version.lock().unwrap() = VERSION;
+        *shared.node.lock().unwrap() = "reef".into();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let fake = Self {
             address: listener.local_addr().unwrap(),
@@ -124,6 +126,11 @@ impl Fake {
         *self.shared.mute.lock().unwrap() = mute;
     }
 
+    /// Where it says that it is when it is next dialled.
+    pub(crate) fn set_node(&self, node: &str) {
+        *self.shared.node.lock().unwrap() = node.into();
+    }
+
     pub(crate) fn set_version(&self, version: u32) {
         *self.shared.version.lock().unwrap() = version;
     }
@@ -137,7 +144,7 @@ impl Fake {
         FromWorker::Hello {
             version: *self.shared.version.lock().unwrap(),
             boot: *self.shared.boot.lock().unwrap(),
-            node: "reef".into(),
+            node: self.shared.node.lock().unwrap().clone(),
             worker: "10.9.8.7:30001".into(),
         }
     }

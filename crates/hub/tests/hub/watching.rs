@@ -7,7 +7,7 @@ use hub::Limits;
 use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
 
 use crate::{
-    client::{Client, hub_of, json, quick, status_when},
+    client::{Client, connected, get, hub_of, json, quick, status_when},
     fake::Fake,
 };
 
@@ -208,4 +208,34 @@ async fn a_bad_filter_closes_with_the_error() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn one_node_is_watched_alone() {
+    let near = Fake::start([(1, "a".to_owned())]).await;
+    let far = Fake::start([(2, "b".to_owned())]).await;
+    far.set_node("deep");
+    let hub = hub_of(&[&near, &far], quick()).await;
+    connected(hub.address, 0, true).await;
+    connected(hub.address, 1, true).await;
+    let mut client = Client::connect(hub.address, "/workers/deep/wsFull?q=&events=1").await;
+    assert_eq!(client.texts(2).await, ["b", r#"{"event":"historyEnd"}"#]);
+    near.capture(3, "c");
+    far.capture(4, "d");
+    assert_eq!(client.text().await, "d");
+    // What it held back is shown, and nothing twice, when its worker comes back.
+    far.disconnect();
+    far.capture(5, "e");
+    assert_eq!(client.text().await, "e");
+    let mut base = Client::connect(hub.address, "/api/workers/reef/ws?q=").await;
+    assert_eq!(base.texts(2).await, ["a", "c"]);
+    let status = json(hub.address, "/status").await;
+    assert_eq!(
+        (&status["watchers"][0]["node"], &status["watchers"][1]["node"]),
+        (&"deep".into(), &"reef".into())
+    );
+    assert_eq!(status["watchers"][0]["who"], "this machine");
+    let (code, body) = get(hub.address, "/workers/shore/wsFull").await;
+    assert!(code == 404 && body.contains("known are [deep, reef]"), "{code} {body}");
+    assert!(client.is_quiet().await && base.is_quiet().await);
 }

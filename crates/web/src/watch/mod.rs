@@ -20,7 +20,7 @@ use api::messages::Shape;
 use axum::{
     Router,
     extract::{
-        self, State, WebSocketUpgrade,
+        self, Path, State, WebSocketUpgrade,
         rejection::QueryRejection,
         ws::{Utf8Bytes, rejection::WebSocketUpgradeRejection},
     },
@@ -68,6 +68,12 @@ pub trait Source: Clone + Send + Sync + 'static {
     fn open(&self, filter: Arc<kfl::Filter>, query: &Query, shape: Shape, access: &Access) -> Self::Feed;
 }
 
+/// A source of several parts that can be watched alone.
+pub trait Parted: Source {
+    /// The part of this name; 404 where there is none.
+    fn part(&self, name: &str) -> Result<Self, Failure>;
+}
+
 /// What a client asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
@@ -113,11 +119,25 @@ const READ_FACTOR: usize = 4;
 
 /// `/ws` (base entries) and `/wsFull` (full entries).
 pub fn routes<S: Source>(source: S, settings: Settings, shutdown: Shutdown) -> Router {
-    let room = Arc::new(Semaphore::new(settings.sessions));
+    whole(&Watching::new(source, settings, shutdown))
+}
+
+/// The same, and `/PLACE/{part}/ws` and `/PLACE/{part}/wsFull` for a part of it. Together they have room for as many
+/// sessions as the whole alone would have.
+pub fn routes_of_parts<S: Parted>(source: S, place: &str, settings: Settings, shutdown: Shutdown) -> Router {
+    let watching = Watching::new(source, settings, shutdown);
+    Router::new()
+        .route(&format!("/{place}/{{part}}/ws"), get(watch_part::<S, { Shape::Base as u8 }>))
+        .route(&format!("/{place}/{{part}}/wsFull"), get(watch_part::<S, { Shape::Full as u8 }>))
+        .with_state(watching.clone())
+        .merge(whole(&watching))
+}
+
+fn whole<S: Source>(watching: &Watching<S>) -> Router {
     Router::new()
         .route("/ws", get(watch::<S, { Shape::Base as u8 }>))
         .route("/wsFull", get(watch::<S, { Shape::Full as u8 }>))
-        .with_state(Watching { source, settings, shutdown, room })
+        .with_state(watching.clone())
 }
 
 /// What every session needs.
@@ -129,6 +149,13 @@ struct Watching<S> {
     room: Arc<Semaphore>,
 }
 
+impl<S> Watching<S> {
+    fn new(source: S, settings: Settings, shutdown: Shutdown) -> Self {
+        let room = Arc::new(Semaphore::new(settings.sessions));
+        Self { source, settings, shutdown, room }
+    }
+}
+
 #[derive(Deserialize)]
 struct Parameters {
     q: Option<String>,
@@ -137,6 +164,17 @@ struct Parameters {
     /// The spelling of every filter of the session.
     #[serde(default)]
     lang: Language,
+}
+
+async fn watch_part<S: Parted, const SHAPE: u8>(
+    State(watching): State<Watching<S>>,
+    Path(part): Path<String>,
+    access: Access,
+    parameters: Result<extract::Query<Parameters>, QueryRejection>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Failure> {
+    let source = watching.source.part(&part)?;
+    watch::<S, SHAPE>(State(Watching { source, ..watching }), access, parameters, upgrade).await
 }
 
 async fn watch<S: Source, const SHAPE: u8>(

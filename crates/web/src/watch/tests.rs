@@ -69,8 +69,8 @@ async fn start(feeds: impl IntoIterator<Item = Vec<Item>>, settings: Settings) -
     let at = listener.local_addr().unwrap().to_string();
     let (trigger, shutdown) = crate::shutdown();
     let traffic = routes(source.clone(), settings, shutdown.clone());
-    let router = protect(traffic, crate::health::routes(Fine), Hosts::default());
-    Server { at, source, trigger, running: tokio::spawn(serve(listener, router, shutdown)) }
+    let router = protect(traffic, crate::health::routes(Fine), Hosts::default(), crate::Door::Loopback);
+    Server { at, source, trigger, running: tokio::spawn(serve(listener, None, router, shutdown)) }
 }
 
 type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;

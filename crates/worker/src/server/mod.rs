@@ -14,7 +14,7 @@ use axum::{
     routing::{any, get, post},
 };
 use tokio::sync::Semaphore;
-use web::{Access, Hosts, Metrics, Readiness, Report, Shutdown};
+use web::{Access, Door, Hosts, Metrics, Readiness, Report, Shutdown};
 
 use crate::{
     NameHistory, Packets, names::Names, scripts::Scripts, status::Status, store::Store, targets::Targeting,
@@ -48,7 +48,7 @@ pub(crate) fn exports() -> Arc<Semaphore> {
 }
 
 /// All routes, behind the access rules.
-pub(crate) fn router(served: Served, allowed_hosts: &[String]) -> Router {
+pub(crate) fn router(served: Served, allowed_hosts: &[String], door: Door) -> Router {
     let watching =
         web::watch::routes(served.clone(), web::watch::Settings::default(), served.shutdown.clone());
     let open = web::health::routes(Reporter(Arc::clone(&served.status)));
@@ -63,7 +63,7 @@ pub(crate) fn router(served: Served, allowed_hosts: &[String]) -> Router {
         .route("/ledger", get(ledger))
         .with_state(served)
         .merge(watching);
-    web::protect(traffic, open, Hosts::new(allowed_hosts))
+    web::protect(traffic, open, Hosts::new(allowed_hosts), door)
 }
 
 async fn status(_access: Access, State(served): State<Served>) -> Json<serde_json::Value> {

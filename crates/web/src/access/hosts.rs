@@ -1,39 +1,16 @@
-//! Who may see what: one middleware makes [`Access`], and every handler that shows traffic takes it.
-//!
-//! Traffic is secret. A server that listens on a user's machine is reached by every web page that the user opens:
-//! browsers let pages connect to `ws://127.0.0.1`, and a page may point its own name at 127.0.0.1 (DNS rebinding). So
-//! the peer must be this machine, `Origin` and `Host` must name it, and no CORS header is ever sent. Ordinary clients
-//! send no `Origin` and notice nothing.
+//! Under which names a server may be called, and by whose pages.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
 };
 
 use axum::{
-    Router,
-    extract::{ConnectInfo, FromRequestParts, Request, State},
-    http::{HeaderMap, HeaderName, StatusCode, header, request::Parts, uri::Authority},
-    middleware::{Next, from_fn_with_state},
-    response::Response,
+    extract::Request,
+    http::{HeaderMap, HeaderName, header, uri::Authority},
 };
 
-use crate::error::{Failure, unknown_method, unknown_path};
-
-/// What its holder may see. Today that is everything: who is not let in has none.
-#[derive(Clone, Debug)]
-pub struct Access(());
-
-/// Taken from the request, where the middleware left it.
-impl<S: Sync> FromRequestParts<S> for Access {
-    type Rejection = Failure;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "This route stands outside the access check.")
-        })
-    }
-}
+use crate::error::Failure;
 
 /// The names under which a server may be called: `localhost`, loopback addresses, and what else was configured.
 #[derive(Clone, Debug, Default)]
@@ -75,42 +52,10 @@ fn without_port(authority: &str) -> Option<&str> {
     (!host.is_empty() && port.parse::<u16>().is_ok()).then_some(host)
 }
 
-/// Stands before all routes: `traffic` may be asked only from this machine, by who is not a foreign web page. `open`
-/// (health, metrics) shows no traffic and may be asked by anybody, under any name: the kubelet and Prometheus call a
-/// process by the address of its pod, which it does not know. Paths that neither has are answered with 404.
-pub fn protect(traffic: Router, open: Router, hosts: Hosts) -> Router {
-    traffic
-        .fallback(unknown_path)
-        .method_not_allowed_fallback(unknown_method)
-        .layer(from_fn_with_state(hosts, let_in))
-        .merge(open)
-}
-
-async fn let_in(
-    State(hosts): State<Hosts>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Failure> {
-    check_host(&hosts, &request)?;
-    check_origin(&hosts, request.headers())?;
-    check_peer(peer.ip())?;
-    request.extensions_mut().insert(Access(()));
-    Ok(next.run(request).await)
-}
-
-fn check_peer(peer: IpAddr) -> Result<(), Failure> {
-    let peer = peer.to_canonical();
-    if peer.is_loopback() {
-        return Ok(());
-    }
-    Err(Failure::forbidden(format!(
-        "Traffic is shown only to clients on this machine, and you come from {peer}. \
-         Forward a port, for example with `kubectl port-forward` or `ssh -L 8899:127.0.0.1:8899`."
-    )))
-}
-
-fn check_host(hosts: &Hosts, request: &Request) -> Result<(), Failure> {
+/// Whether the request calls us by a name of ours. From elsewhere an address will do as well: only a name can be pointed
+/// at what its owner may not reach, and no process knows all the addresses that lead to it.
+pub(super) fn check_host(hosts: &Hosts, request: &Request, peer: IpAddr) -> Result<(), Failure> {
+    let allowed = |host: &str| hosts.allow(host) || !peer.is_loopback() && is_address(host);
     let mut named =
         texts(request.headers(), header::HOST).chain(request.uri().authority().map(Authority::as_str));
     let Some(first) = named.next() else {
@@ -118,7 +63,7 @@ fn check_host(hosts: &Hosts, request: &Request) -> Result<(), Failure> {
             "The request has no Host header. Use HTTP/1.1 and name this server in it.",
         ));
     };
-    match [first].into_iter().chain(named).find(|host| !hosts.allow(host)) {
+    match [first].into_iter().chain(named).find(|host| !allowed(host)) {
         None => Ok(()),
         Some(unknown) => Err(Failure::forbidden(format!(
             "The Host header names {}, which is not a name of this server. \
@@ -128,7 +73,8 @@ fn check_host(hosts: &Hosts, request: &Request) -> Result<(), Failure> {
     }
 }
 
-fn check_origin(hosts: &Hosts, headers: &HeaderMap) -> Result<(), Failure> {
+/// Whether the request comes from no page, or from one that we served.
+pub(super) fn check_origin(hosts: &Hosts, headers: &HeaderMap) -> Result<(), Failure> {
     match texts(headers, header::ORIGIN).find(|origin| !hosts.allow_origin(origin)) {
         None => Ok(()),
         Some(foreign) => Err(Failure::forbidden(format!(
@@ -136,6 +82,15 @@ fn check_origin(hosts: &Hosts, headers: &HeaderMap) -> Result<(), Failure> {
              Send no Origin, open the page from localhost, or start the server with `--allowed-hosts` and that host.",
             quoted(foreign)
         ))),
+    }
+}
+
+/// Whether `authority` names its host by an address.
+fn is_address(authority: &str) -> bool {
+    let Some(host) = without_port(authority) else { return false };
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(ip) => ip.parse::<Ipv6Addr>().is_ok(),
+        None => host.parse::<Ipv4Addr>().is_ok(),
     }
 }
 
@@ -206,17 +161,22 @@ mod tests {
     }
 
     #[test]
-    fn only_this_machine_is_let_in() {
-        for (peer, allowed) in [
-            ("127.0.0.1", true),
-            ("127.1.2.3", true),
-            ("::1", true),
-            ("::ffff:127.0.0.1", true),
-            ("10.0.0.7", false),
-            ("::ffff:10.0.0.7", false),
-            ("fe80::1", false),
+    fn from_elsewhere_an_address_will_do_but_no_other_name() {
+        let asked = |peer: &str, host: &str| {
+            let request =
+                Request::get("/").header(header::HOST, host).body(axum::body::Body::empty()).unwrap();
+            check_host(&Hosts::new(["hub.example"]), &request, peer.parse().unwrap()).is_ok()
+        };
+        for (host, here, elsewhere) in [
+            ("10.1.2.3:8899", false, true),
+            ("[fd00::1]:8899", false, true),
+            ("hub.example", true, true),
+            ("evil.example", false, false),
+            ("10.1.2.3.evil.example", false, false),
+            ("", false, false),
         ] {
-            assert_eq!(check_peer(peer.parse().unwrap()).is_ok(), allowed, "{peer}");
+            assert_eq!(asked("127.0.0.1", host), here, "{host}");
+            assert_eq!(asked("10.9.9.9", host), elsewhere, "{host}");
         }
     }
 }
