@@ -1,16 +1,18 @@
 //! The cluster as it is known: its objects, what has which name because of them, and who is captured.
 
+mod claims;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
     sync::Arc,
 };
 
 use api::{
     UnixNanos,
-    messages::{Identity, IdentityKind, NameKey, PodRef, Port, TargetPod, Targets},
+    messages::{TargetPod, Targets},
 };
 
+use self::claims::{Listing, of_node, of_pod, of_service, of_slice};
 use super::{
     book::{Book, Change, End, Source},
     objects::{Key, Node, Object, Pod, Service, Slice},
@@ -60,14 +62,6 @@ pub(crate) struct Sizes {
     pub(crate) refused: u64,
 }
 
-/// A slice that lists a pod: of which service, under which ports.
-struct Listing<'a> {
-    service: &'a str,
-    slice: &'a str,
-    ports: &'a [Port],
-    headless: bool,
-}
-
 impl Cluster {
     /// An object is there, or has changed.
     pub(crate) fn apply(&mut self, object: Object, now: UnixNanos) {
@@ -92,8 +86,7 @@ impl Cluster {
             }
             Object::Node(node) => {
                 if self.nodes.get(&node.name) != Some(&node) {
-                    let identity = Arc::new(node_identity(&node.name));
-                    let claims = node.ips.iter().map(|ip| (any_port(*ip), Arc::clone(&identity))).collect();
+                    let claims = of_node(&node);
                     let start = node.created.unwrap_or(now);
                     self.book.claim(&Source::Node(node.name.clone()), claims, start, now);
                     self.nodes.insert(node.name.clone(), node);
@@ -206,7 +199,7 @@ impl Cluster {
         let over = is_over(pod);
         if !over || (fresh && pod.finished.is_some()) {
             let listings: Vec<_> = self.listings(key).collect();
-            let claims = claims(pod, &listings);
+            let claims = of_pod(pod, &listings);
             self.book.claim(&source, claims, pod.started.unwrap_or(now), now);
         }
         if over {
@@ -256,7 +249,7 @@ impl Cluster {
                 self.listed.entry(pod.clone()).or_default().insert(key.clone());
                 pods.insert(pod);
             }
-            self.book.claim(&source, strangers(&slice), slice.created.unwrap_or(now), now);
+            self.book.claim(&source, of_slice(&slice), slice.created.unwrap_or(now), now);
             self.slices.insert(key.clone(), slice);
         } else {
             self.slices.remove(key);
@@ -268,19 +261,7 @@ impl Cluster {
     }
 
     fn claim_service(&mut self, service: &Service, now: UnixNanos) {
-        let identity = Arc::new(Identity {
-            kind: IdentityKind::Service,
-            name: service.key.name.clone(),
-            namespace: service.key.namespace.clone(),
-            pod: None,
-            service: Some(service.key.name.clone()),
-            endpoint_slice: None,
-        });
-        let whole = service.ips.iter().map(|ip| any_port(*ip));
-        let shared = service.shared_ips.iter();
-        let shared =
-            shared.flat_map(|ip| service.ports.iter().map(|port| NameKey { ip: *ip, port: Some(*port) }));
-        let claims = whole.chain(shared).map(|key| (key, Arc::clone(&identity))).collect();
+        let claims = of_service(service);
         self.book.claim(&service_source(&service.key), claims, service.created.unwrap_or(now), now);
     }
 
@@ -382,23 +363,8 @@ impl Cluster {
     }
 }
 
-fn any_port(ip: IpAddr) -> NameKey {
-    NameKey { ip, port: None }
-}
-
 fn service_source(key: &Key) -> Source {
     Source::Service { namespace: key.namespace.clone(), name: key.name.clone() }
-}
-
-fn node_identity(name: &str) -> Identity {
-    Identity {
-        kind: IdentityKind::Node,
-        name: name.to_owned(),
-        namespace: String::new(),
-        pod: None,
-        service: None,
-        endpoint_slice: None,
-    }
 }
 
 /// Whether a pod has no network any more: its containers have ended, and are not started again.
@@ -415,82 +381,6 @@ fn end(pod: &Pod, now: UnixNanos) -> End {
 fn pods_of(slice: &Slice) -> impl Iterator<Item = Key> + '_ {
     let names = slice.endpoints.iter().filter_map(|endpoint| endpoint.pod.clone());
     names.map(|name| Key { namespace: slice.key.namespace.clone(), name })
-}
-
-/// What a slice lists that is no pod: what answers for a service from outside.
-fn strangers(slice: &Slice) -> Vec<(NameKey, Arc<Identity>)> {
-    let Some(service) = &slice.service else { return Vec::new() };
-    let identity = Arc::new(Identity {
-        kind: IdentityKind::Service,
-        name: service.clone(),
-        namespace: slice.key.namespace.clone(),
-        pod: None,
-        service: Some(service.clone()),
-        endpoint_slice: Some(slice.key.name.clone()),
-    });
-    let ips = slice.endpoints.iter().filter(|endpoint| endpoint.pod.is_none());
-    let ips = ips.flat_map(|endpoint| &endpoint.ips);
-    let keys = ips.flat_map(|ip| slice.ports.iter().map(|port| NameKey { ip: *ip, port: Some(*port) }));
-    keys.map(|key| (key, Arc::clone(&identity))).collect()
-}
-
-/// What a pod claims: its own addresses, or of its node's the ports that it says it serves; and each port by itself where
-/// another service is meant than by the address.
-fn claims(pod: &Pod, listings: &[Listing<'_>]) -> Vec<(NameKey, Arc<Identity>)> {
-    let pod_ref = PodRef {
-        name: pod.key.name.clone(),
-        uid: pod.uid.clone(),
-        labels: pod.labels.clone(),
-        owner: pod.owner.clone(),
-        node: pod.node.clone(),
-        host_network: pod.host_network,
-    };
-    let identity = |listing: Option<&Listing<'_>>| {
-        Arc::new(Identity {
-            kind: IdentityKind::Pod,
-            name: pod.key.name.clone(),
-            namespace: pod.key.namespace.clone(),
-            pod: Some(pod_ref.clone()),
-            service: listing.map(|listing| listing.service.to_owned()),
-            endpoint_slice: listing.map(|listing| listing.slice.to_owned()),
-        })
-    };
-    let mut claims = Vec::new();
-    let whole = one(listings.iter());
-    let whole_identity = identity(whole);
-    let mut ports: BTreeSet<Port> = listings.iter().flat_map(|listing| listing.ports).copied().collect();
-    if pod.host_network {
-        ports.extend(pod.ports.iter().map(|found| found.port));
-    } else {
-        claims.extend(pod.ips.iter().map(|ip| (any_port(*ip), Arc::clone(&whole_identity))));
-        for found in &pod.ports {
-            let Some(host) = found.host else { continue };
-            let port = Port { number: host, ..found.port };
-            let keys = pod.host_ips.iter().map(|ip| NameKey { ip: *ip, port: Some(port) });
-            claims.extend(keys.map(|key| (key, Arc::clone(&whole_identity))));
-        }
-    }
-    let ips = if pod.ips.is_empty() && pod.host_network { &pod.host_ips } else { &pod.ips };
-    for port in ports {
-        let of_port = one(listings.iter().filter(|listing| listing.ports.contains(&port)));
-        let same = of_port.map(|listing| listing.service) == whole.map(|listing| listing.service);
-        if same && !pod.host_network {
-            continue;
-        }
-        let identity = identity(of_port);
-        claims.extend(ips.iter().map(|ip| (NameKey { ip: *ip, port: Some(port) }, Arc::clone(&identity))));
-    }
-    claims
-}
-
-/// The only service among these; a headless one does not count beside one that has an address. `None` where there are
-/// several, and which of them is meant cannot be known.
-fn one<'a, 'b: 'a>(listings: impl Iterator<Item = &'a Listing<'b>>) -> Option<&'a Listing<'b>> {
-    let all: Vec<_> = listings.collect();
-    let addressed: Vec<_> = all.iter().copied().filter(|listing| !listing.headless).collect();
-    let counting = if addressed.is_empty() { all } else { addressed };
-    let first = *counting.first()?;
-    counting.iter().all(|listing| listing.service == first.service).then_some(first)
 }
 
 fn target(pod: &Pod) -> TargetPod {

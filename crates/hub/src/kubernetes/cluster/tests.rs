@@ -1,3 +1,6 @@
+use std::net::IpAddr;
+
+use api::messages::{Identity, NameKey, Port};
 use serde_json::{Value, json};
 
 use super::*;
