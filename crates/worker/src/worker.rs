@@ -168,17 +168,12 @@ impl Running {
 
 /// Opens the sources and the port, then captures and serves in the background.
 pub async fn start(config: Config) -> Result<Running, Error> {
-    let keys = config.tls_dir.as_deref().map(Keys::load).transpose()?;
-    let listener = web::bind(config.listen).await.map_err(Error::Serve)?;
-    let address = listener.local_addr().map_err(|cause| Error::Server { address: config.listen, cause })?;
+    let ports = Ports::open(&config).await?;
+    let address = ports.address;
     let node = Arc::new(identity::node(&config, address)?);
     let store = Arc::new(Store::new(config.store));
     let stop = Arc::new(AtomicBool::new(false));
-    let (local, at) = match &keys {
-        Some(_) => beside(address).await,
-        None => (None, None),
-    };
-    let own: Vec<_> = config.own.iter().copied().chain([address]).chain(at).collect();
+    let own: Vec<_> = config.own.iter().copied().chain([address]).chain(ports.beside()).collect();
     let packets = packets(&config)?;
     let history = NameHistory::default();
     let names = Arc::new(Names::new(config.names, history.clone()));
@@ -252,20 +247,9 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         scripts,
         exports: server::exports(),
         status,
-        shutdown: shutdown.clone(),
+        shutdown,
     };
-    let door = if keys.is_some() { Door::Hub } else { Door::Loopback };
-    let router = server::router(served, &config.allowed_hosts, door);
-    let server = tokio::spawn(async move {
-        let local = async {
-            match local {
-                Some(local) => web::serve(local, keys.as_ref(), router.clone(), shutdown.clone()).await,
-                None => Ok(()),
-            }
-        };
-        let serving = web::serve(listener, keys.as_ref(), router.clone(), shutdown.clone());
-        tokio::try_join!(serving, local).map(|_| ())
-    });
+    let server = ports.serve(served, &config.allowed_hosts);
     let expiry = tokio::spawn(expire(store));
     info!(%address, node = %config.node, "The worker is ready");
     Ok(Running {
@@ -322,20 +306,57 @@ fn watch_own(
     is_needed.then(|| thread::spawn(move || sockets.watch(&targeting, &over)))
 }
 
+/// Where it listens.
+struct Ports {
+    address: SocketAddr,
+    listener: TcpListener,
+    /// The same port on loopback.
+    local: Option<TcpListener>,
+    keys: Option<Keys>,
+}
+
+impl Ports {
+    async fn open(config: &Config) -> Result<Self, Error> {
+        let keys = config.tls_dir.as_deref().map(Keys::load).transpose()?;
+        let listener = web::bind(config.listen).await.map_err(Error::Serve)?;
+        let address =
+            listener.local_addr().map_err(|cause| Error::Server { address: config.listen, cause })?;
+        let local = if keys.is_some() { beside(address).await } else { None };
+        Ok(Self { address, listener, local, keys })
+    }
+
+    fn beside(&self) -> Option<SocketAddr> {
+        self.local.as_ref()?.local_addr().ok()
+    }
+
+    fn serve(self, served: Served, allowed_hosts: &[String]) -> JoinHandle<io::Result<()>> {
+        let Self { listener, local, keys, .. } = self;
+        let door = if keys.is_some() { Door::Hub } else { Door::Loopback };
+        let shutdown = served.shutdown.clone();
+        let router = server::router(served, allowed_hosts, door);
+        tokio::spawn(async move {
+            let at = |listener| web::serve(listener, keys.as_ref(), router.clone(), shutdown.clone());
+            match local {
+                Some(local) => tokio::try_join!(at(listener), at(local)).map(|_| ()),
+                None => at(listener).await,
+            }
+        })
+    }
+}
+
 /// The same port on loopback, where port-forwards come out, for one that listens on another address alone. Only servers
 /// that ask for a certificate there too have it.
-async fn beside(address: SocketAddr) -> (Option<TcpListener>, Option<SocketAddr>) {
+async fn beside(address: SocketAddr) -> Option<TcpListener> {
     let ip: IpAddr = match address.ip() {
-        ip if ip.is_loopback() || ip.is_unspecified() => return (None, None),
+        ip if ip.is_loopback() || ip.is_unspecified() => return None,
         IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     };
-    let beside = SocketAddr::new(ip, address.port());
-    match web::bind(beside).await {
-        Ok(listener) => (Some(listener), Some(beside)),
+    match web::bind(SocketAddr::new(ip, address.port())).await {
+        Ok(listener) => Some(listener),
         Err(error) => {
             warn!(%error, "Port-forwards to this worker lead nowhere");
-            (None, None)
+            None
         }
     }
 }

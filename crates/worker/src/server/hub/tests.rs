@@ -31,7 +31,7 @@ impl Bench {
         let node = Arc::new(Node { ip: "".into(), name: "".into(), worker: "".into() });
         let (trigger, shutdown) = web::shutdown();
         let (scripts, _) = Scripts::new(Surroundings {
-            program: None,
+            launch: None,
             about: scripting::About::default(),
             packets: None,
             names: NameHistory::default(),
