@@ -26,7 +26,7 @@ done
 fn release(directory: &Path) {
     fs::create_dir_all(directory).expect("a directory");
     let mut shell = Command::new("sh");
-    let ran = program::run(shell.args(["-euc", MAKE]).current_dir(directory), b"", Duration::from_secs(60));
+    let ran = program::run(shell.args(["-euc", MAKE]).current_dir(directory), b"", Duration::from_mins(1));
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
 }
 

@@ -2,8 +2,6 @@
 //! an object store behind a wire that fails. Nothing that was recorded is lost, capture does not notice, and the user is
 //! told.
 
-#![expect(clippy::print_stdout, reason = "the test runner shows it")]
-
 mod hostile;
 mod uploads;
 

@@ -94,7 +94,7 @@ impl Store {
 /// The frames of a capture, or of that in an archive; of anything else none.
 fn frames_of(name: &str, bytes: &[u8]) -> Vec<Vec<u8>> {
     let frames = |pcap: &[u8]| Capture::read(pcap).frames.into_iter().map(|frame| frame.bytes).collect();
-    if name.ends_with(".pcap") {
+    if Path::new(name).extension().is_some_and(|extension| extension == "pcap") {
         return frames(bytes);
     }
     if !name.ends_with(".tar.gz") {

@@ -69,6 +69,7 @@ fn work_grows_with_a_query_and_its_record() {
 }
 
 /// Compares the work for each kind of input, for twice and for four times as much of it.
+#[expect(clippy::print_stdout, reason = "the test runner shows it")]
 fn grows<Make: Copy + Sync>(
     all: &[(&'static str, usize, Make)],
     work_for: impl Fn(&str, usize, Make) -> u64 + Sync,

@@ -113,7 +113,7 @@ fn files_come_move_and_go() {
 
 #[test]
 fn a_release_keeps_scripts_and_says_which_run() {
-    let scripts = Scripts::new(&Limits::default(), None);
+    let scripts = Scripts::new(&Limits::default(), None, Vec::new());
     let written = |code: &str| Written { title: String::new(), code: code.into(), active: true };
     let released = |all: &[(u32, &str)], titles: &[&str]| Released {
         scripts: all.iter().map(|(index, code)| (*index, written(code))).collect(),
