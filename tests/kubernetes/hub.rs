@@ -99,6 +99,14 @@ fn traffic_of_both_nodes_arrives() {
     watcher.send(&format!(r#"{query} and node.name == "node2""#));
     let seen = entries(&mut watcher, |entries| entries.len() >= 3);
     assert_eq!(nodes(&seen), are(&["node2"]));
+
+    // The rights that the chart gives were enough, on a read-only root, under seccomp, and after all of them were given up.
+    let pods = release.get(&["pods", "-l", "app.kubeshark.co/app=worker"]);
+    for pod in pods["items"].as_array().expect("a list") {
+        assert_eq!(pod["status"]["containerStatuses"][0]["restartCount"], 0, "{pod}");
+        let mounts = pod["spec"]["containers"][0]["volumeMounts"].to_string();
+        assert!(!mounts.contains("serviceaccount"), "a worker has an API token: {mounts}");
+    }
 }
 
 /// Which pods are captured is asked of the hub and changed there, while all runs.

@@ -4,4 +4,3 @@ mod access;
 mod hub;
 mod release;
 mod traffic;
-mod workers;

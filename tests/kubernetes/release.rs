@@ -136,12 +136,6 @@ impl<'a> Release<'a> {
         assert_eq!(ran.code, Some(0), "{}\n{}", ran.stderr, self.troubles());
     }
 
-    /// What a pod answers when the API server asks it.
-    pub(crate) fn ask(&self, pod: &str, port: u16, path: &str) -> String {
-        let path = format!("/api/v1/namespaces/{}/pods/https:{pod}:{port}/proxy{path}", self.namespace.name);
-        self.cluster.must(&["kubectl", "get", "--raw", &path], "")
-    }
-
     /// What pods have to say where they do not become ready.
     fn troubles(&self) -> String {
         let in_namespace = ["-n", &self.namespace.name];
