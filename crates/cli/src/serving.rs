@@ -15,7 +15,7 @@ use std::{
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::exit::{Failure, INTERRUPTED, Outcome};
+use crate::exit::{Failure, INTERRUPTED};
 
 /// Where a hub serves unless it is told otherwise, and the variable that tells it.
 pub(crate) const HUB: (&str, &str) = ("127.0.0.1:8899", "KUBESHARK_HUB_LISTEN");
@@ -66,18 +66,13 @@ pub(crate) fn greet_watchers(what: &str, hub: SocketAddr) -> io::Result<()> {
     greet(what, hub, &paste, "Once connected, send a filter, such as: http and response.status > 300\n")
 }
 
-/// Runs a command that serves.
-pub(crate) fn run(command: impl Future<Output = Outcome>) -> Outcome {
-    run_for(command)
-}
-
-/// Runs what has to be asked of others.
-pub(crate) fn run_for<T>(asking: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+/// Runs a command that serves, or asks others.
+pub(crate) fn run<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::of(&error))?
-        .block_on(asking)
+        .block_on(command)
 }
 
 /// Waits for CTRL+C, or for SIGTERM, by which Kubernetes ends a pod.

@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         PathBuf::from(format!("kubeshark_logs_{now}.zip"))
     });
-    let parts = serving::run_for(async {
+    let parts = serving::run(async {
         let cluster = Cluster::connect(&settings).await?;
         gather(&cluster, grep.as_ref()).await
     })?;

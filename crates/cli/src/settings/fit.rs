@@ -21,8 +21,7 @@ pub(super) fn fit(given: Value, schema: &Value) -> (Value, Vec<String>) {
     let mut fitter = Fitter { schema, renamed: Vec::new(), warnings: Vec::new() };
     let mut fitting = fitter.object(given, schema, "");
     for (path, value) in fitter.renamed {
-        let nested = path.rsplit('.').fold(value, |value, key| json!({ key: value }));
-        super::lay_over(&mut fitting, nested);
+        super::lay_over(&mut fitting, super::nested(path, value));
     }
     (fitting, fitter.warnings)
 }

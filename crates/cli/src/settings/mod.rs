@@ -85,8 +85,7 @@ impl Settings {
 
     /// One setting, by its path: `tap.regex`.
     pub(crate) fn set(&mut self, path: &str, value: Value) {
-        let nested = path.rsplit('.').fold(value, |value, key| json!({ key: value }));
-        lay_over(&mut self.values, nested);
+        lay_over(&mut self.values, nested(path, value));
     }
 
     /// A variable of scripts, whose name may hold anything.
@@ -195,6 +194,11 @@ fn parse_sets(sets: &[String]) -> (Value, Vec<String>) {
         };
     }
     (tree, warnings)
+}
+
+/// The tree with this value alone, at a path such as `tap.regex`.
+fn nested(path: &str, value: Value) -> Value {
+    path.rsplit('.').fold(value, |value, key| json!({ key: value }))
 }
 
 /// Objects are merged; everything else is replaced.
